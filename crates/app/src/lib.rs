@@ -1,0 +1,1 @@
+//! L4: the control plane: one file per use case.

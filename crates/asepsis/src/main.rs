@@ -1,0 +1,2 @@
+//! The `asepsis` program.
+fn main() {}

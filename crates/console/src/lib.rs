@@ -1,0 +1,1 @@
+//! L5: the pages people look at: server-rendered, live by server-sent events.

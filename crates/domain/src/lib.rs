@@ -1,0 +1,1 @@
+//! L0: the vocabulary every other crate speaks: digests, systems, controls, evidence, findings, outcomes.

@@ -1,0 +1,1 @@
+//! L3: everything on disk: the durable ledger, the state database, content-addressed blobs.

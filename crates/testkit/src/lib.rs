@@ -1,0 +1,1 @@
+//! dev: fixtures, fake upstreams, attack query streams for measurements.

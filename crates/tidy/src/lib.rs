@@ -1,0 +1,1 @@
+//! dev: tests about the code base itself: layers, sizes, headers.

@@ -1,0 +1,85 @@
+//! Controls: what a system must have shown before it may pass a gate. They stay with the system, not with a version.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Stage};
+
+/// What part of a system a piece of evidence speaks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SubjectRole {
+    /// The model file, or the declared identity of a remote model.
+    Model,
+    /// The data that guards are fitted on and the model is checked against.
+    Reference,
+    /// Which guards run, in which mode, with which settings.
+    Guards,
+    /// Names, units, types, ranges and mutability of the inputs.
+    Inputs,
+    /// How the system is connected: upstream, clients, limits.
+    Integration,
+}
+
+impl SubjectRole {
+    /// All roles.
+    pub const ALL: [Self; 5] = [Self::Model, Self::Reference, Self::Guards, Self::Inputs, Self::Integration];
+
+    /// The words for pages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Reference => "reference data",
+            Self::Guards => "guard configuration",
+            Self::Inputs => "declared inputs",
+            Self::Integration => "integration",
+        }
+    }
+}
+
+impl std::fmt::Display for SubjectRole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One subject: a role and the digest of its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Subject {
+    /// Which part.
+    pub role: SubjectRole,
+    /// Its content.
+    pub digest: Digest,
+}
+
+/// Evidence that a control asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    /// Catalogue id of the check whose evidence counts.
+    pub check: String,
+    /// The subjects that the evidence must cover in their present content.
+    pub covers: Vec<SubjectRole>,
+    /// Days after which the evidence is too old; none means it ages only by change.
+    #[serde(default)]
+    pub age_days_max: Option<u32>,
+}
+
+/// A control, as data in `catalog/controls.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    /// Stable id, `C001` and so on.
+    pub id: String,
+    /// Short title.
+    pub title: String,
+    /// The stage whose gate needs it (and with it every later gate).
+    pub stage: Stage,
+    /// What it asks, in a sentence a governance lead understands.
+    pub statement: String,
+    /// What goes wrong in care without it.
+    pub why: String,
+    /// Ids in the frameworks.
+    pub maps: Vec<String>,
+    /// What proves it; all are needed.
+    pub requires: Vec<Requirement>,
+}

@@ -1,1 +1,18 @@
 //! L0: statistics, small linear algebra and seeded randomness, each function with its source.
+//!
+//! Everything is deterministic: same input and seed, same bytes out, on every machine that follows IEEE 754.
+
+mod covariance;
+mod linear;
+mod matrix;
+mod rng;
+mod stats;
+
+pub use covariance::{RobustCovariance, robust_covariance};
+pub use linear::{Cholesky, Principal, cholesky, principal_components};
+pub use matrix::{Matrix, MatrixError};
+pub use rng::Rng;
+pub use stats::{
+    MAD_TO_SIGMA, Scale, conformal_p, conformal_quantile, mean, median, normal_quantile, quantile, robust_scale,
+    softmax_in_place, standard_deviation, wilson_interval,
+};

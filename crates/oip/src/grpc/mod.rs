@@ -1,0 +1,12 @@
+//! The gRPC half of the protocol: generated messages and stubs, and the way between messages and tensors.
+
+mod contents;
+mod convert;
+
+pub use convert::{Addressed, message_to_answer, message_to_call, write_answer, write_request, wrote_raw};
+
+/// Messages, client and server as generated from `proto/inference.proto`.
+#[allow(missing_docs, clippy::all, reason = "generated")]
+pub mod proto {
+    tonic::include_proto!("inference");
+}

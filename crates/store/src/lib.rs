@@ -1,1 +1,3 @@
 //! L3: everything on disk: the durable ledger, the state database, content-addressed blobs.
+
+pub mod log;

@@ -1,0 +1,181 @@
+//! Every flipped bit, cut and removed file of a log is found, by the audit and by opening with full verification.
+
+use crate::child::Writer;
+use crate::common::{copy_dir, files, random, signer, verifier};
+use rand::Rng;
+use std::path::Path;
+use store::log::{Log, OpenError, Options, VerifyOnOpen, audit};
+
+const TRIALS: usize = 400;
+
+/// A log as a killed writer leaves it: full and partial tiles, older partial tiles, and acknowledged entries in a segment only.
+fn crashed_log(dir: &Path) -> u64 {
+    let mut writer = Writer::start("d,3,-", dir);
+    let mut seen = 0;
+    let mut last = 0;
+    while seen < 900 || files(&dir.join("wal")).is_empty() {
+        last = writer.acknowledged().expect("the writer ended by itself").0.max(last);
+        seen += 1;
+    }
+    let rest = writer.kill();
+    rest.into_iter().map(|(index, _)| index).fold(last, u64::max)
+}
+
+fn full() -> Options {
+    Options { verify_on_open: VerifyOnOpen::Full, ..Options::default() }
+}
+
+/// The audit finds it and opening refuses it without changing anything.
+fn assert_found(dir: &Path, what: &str) {
+    match audit(dir, &verifier(), None, &mut |_, _| {}) {
+        Ok(report) => assert!(!report.is_clean(), "audit misses: {what}"),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    let error = Log::open(dir, signer(), full()).err().unwrap_or_else(|| panic!("open accepts: {what}"));
+    assert!(matches!(error, OpenError::Damaged { .. } | OpenError::Key { .. }), "{what}: {error}");
+}
+
+#[test]
+fn any_flipped_bit_or_cut_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let acknowledged = crashed_log(dir);
+    let clean = audit(dir, &verifier(), None, &mut |_, _| {}).unwrap();
+    assert!(clean.is_clean() && clean.size > acknowledged, "{clean:?}");
+    assert!(clean.size > clean.published, "nothing is in the segments");
+    let files = files(dir);
+    let kinds = ["tile/0", "tile/1", "tile/entries", "wal", "checkpoint", "acknowledged"];
+    for kind in kinds {
+        assert!(files.iter().any(|file| file.strip_prefix(dir).unwrap().starts_with(kind)), "no file of {kind}");
+    }
+
+    let mut random = random(2);
+    for trial in 0..TRIALS {
+        // By kind first, so that the few small files get their share.
+        let kind = kinds[trial % kinds.len()];
+        let of_kind: Vec<_> =
+            files.iter().filter(|file| file.strip_prefix(dir).unwrap().starts_with(kind)).collect();
+        let path = of_kind[random.random_range(0..of_kind.len())];
+        let content = std::fs::read(path).unwrap();
+        let mut changed = content.clone();
+        let at = random.random_range(0..content.len());
+        let what = if random.random() {
+            changed[at] ^= 1 << random.random_range(0..8);
+            format!("{}: bit flipped in byte {at} of {}", path.display(), content.len())
+        } else {
+            changed.truncate(at);
+            format!("{}: cut to {at} of {} bytes", path.display(), content.len())
+        };
+        std::fs::write(path, &changed).unwrap();
+        assert_found(dir, &what);
+        std::fs::write(path, &content).unwrap();
+    }
+    let after = audit(dir, &verifier(), None, &mut |_, _| {}).unwrap();
+    assert_eq!(after, clean, "a refusal changed something");
+
+    for path in &files {
+        let name = path.strip_prefix(dir).unwrap().display().to_string();
+        let content = std::fs::read(path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        let report = audit(dir, &verifier(), None, &mut |_, _| {});
+        let found = report.map_or(true, |report| !report.is_clean());
+        // Partial tiles of older checkpoints repeat what newer ones hold: losing one loses nothing.
+        let needed = ledger::tile::LayoutPath::parse(&name).map_or(true, |path| is_needed(path, clean.published));
+        assert_eq!(found, needed, "removed {name}");
+        std::fs::write(path, &content).unwrap();
+    }
+
+    let log = Log::open(dir, signer(), full()).unwrap();
+    assert_eq!((log.head().size, log.head().root), (clean.size, clean.root));
+}
+
+fn is_needed(path: ledger::tile::LayoutPath, published: u64) -> bool {
+    use ledger::tile::{LayoutPath, TILE_WIDTH};
+    let (level, index, width) = match path {
+        LayoutPath::Tile(tile) => (tile.level(), tile.index(), tile.width()),
+        LayoutPath::Entries { index, width } => (0, index, width),
+    };
+    width == TILE_WIDTH || ledger::TileId::in_tree(level, index, published).is_some_and(|tile| tile.width() == width)
+}
+
+#[test]
+fn foreign_files_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    Log::open(dir, signer(), Options::default()).unwrap().close().unwrap();
+    for name in ["tile/0/001.bak", "tile/notes", "tile/entries/0000", "wal/x.wal"] {
+        let path = dir.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, b"x").unwrap();
+        assert_found(dir, name);
+        std::fs::remove_file(&path).unwrap();
+    }
+    Log::open(dir, signer(), full()).unwrap();
+}
+
+#[test]
+fn a_rolled_back_directory_is_found_with_the_anchor_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    let log = Log::open(&new, signer(), Options::default()).unwrap();
+    log.append(b"first").unwrap().wait().unwrap();
+    log.flush_tiles().unwrap();
+    copy_dir(&new, &old);
+    log.append(b"second").unwrap().wait().unwrap();
+    let head = log.head();
+    log.close().unwrap();
+    let anchor = Some((head.size, head.root.into()));
+
+    assert!(audit(&old, &verifier(), None, &mut |_, _| {}).unwrap().is_clean(), "by itself the copy is a good log");
+    assert!(!audit(&old, &verifier(), anchor, &mut |_, _| {}).unwrap().is_clean());
+    assert!(audit(&new, &verifier(), anchor, &mut |_, _| {}).unwrap().is_clean());
+    let anchored = || Options { anchor, ..Options::default() };
+    assert!(matches!(Log::open(&old, signer(), anchored()), Err(OpenError::RolledBack { .. })));
+    Log::open(&new, signer(), anchored()).unwrap();
+
+    // A log that goes on differently from the old state is as long, but another one.
+    let fork = Log::open(&old, signer(), Options::default()).unwrap();
+    fork.append(b"other").unwrap().wait().unwrap();
+    fork.close().unwrap();
+    assert!(matches!(Log::open(&old, signer(), anchored()), Err(OpenError::RolledBack { .. })));
+    let report = audit(&old, &verifier(), anchor, &mut |_, _| {}).unwrap();
+    assert_eq!(report.findings[0].file, "anchor");
+
+    // An empty directory is not a new log to somebody who knows better.
+    let empty = dir.path().join("empty");
+    assert!(matches!(Log::open(&empty, signer(), anchored()), Err(OpenError::RolledBack { .. })));
+}
+
+#[test]
+fn an_unacknowledged_torn_tail_is_dropped_and_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    crashed_log(dir);
+    let clean = audit(dir, &verifier(), None, &mut |_, _| {}).unwrap();
+    let segment = files(&dir.join("wal")).pop().unwrap();
+    let content = std::fs::read(&segment).unwrap();
+    // The beginning of a batch that was being written: what a frame starts with, cut anywhere.
+    let frame = &content[64..];
+    for cut in [1, 31, 32, 33, 60] {
+        let torn = [content.as_slice(), &frame[..cut]].concat();
+        std::fs::write(&segment, torn).unwrap();
+        let report = audit(dir, &verifier(), None, &mut |_, _| {}).unwrap();
+        assert!(report.is_clean() && report.torn_bytes == clean.torn_bytes + cut as u64, "{cut}: {report:?}");
+    }
+    let log = Log::open(dir, signer(), full()).unwrap();
+    assert_eq!(log.open_report().torn_bytes, 60);
+    assert_eq!(log.head().size, clean.size);
+    log.close().unwrap();
+    assert!(audit(dir, &verifier(), None, &mut |_, _| {}).unwrap().is_clean());
+}
+
+#[test]
+fn another_key_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    Log::open(dir.path(), signer(), Options::default()).unwrap().close().unwrap();
+    for other in [("other.example", [42; 32]), (crate::common::ORIGIN, [43; 32])] {
+        let other = ledger::Signer::from_seed(other.0, &other.1).unwrap();
+        let error = Log::open(dir.path(), other, Options::default()).unwrap_err();
+        assert!(matches!(error, OpenError::Key { .. }), "{error}");
+    }
+}

@@ -1,1 +1,64 @@
-//! L2: the guards: pure detectors over requests and replies, one file each, and the proof type Screened.
+//! L2: the guards: pure detectors over requests and replies, one file each, and the proof type [`Screened`].
+//!
+//! What a guard knows is learnt once, at admission, by [`fit()`] from reference data; what it remembers of the traffic
+//! is in [`History`], which the caller keeps and stores. Nothing here does I/O, reads a clock or draws randomness
+//! that was not seeded.
+//!
+//! | guard | looks at | remembers |
+//! |---|---|---|
+//! | G001 `schema` | names, types, shapes, NaN | nothing |
+//! | G002 `clinical-range`, `unit-mix-up` | single values and their units | nothing |
+//! | G003 `out-of-distribution`, `out-of-distribution-features` | the whole row; activations | nothing |
+//! | G004 `uncertainty` | class probabilities | nothing |
+//! | G005 `query-similarity` | the row against earlier queries of everybody | fingerprints |
+//! | G006 `extraction` | a client's queries of the day | counts and evidence per client |
+
+mod clinical_range;
+mod evaluate;
+mod extraction;
+mod fit;
+mod guard_set;
+mod history;
+mod lines;
+mod memory;
+mod out_of_distribution;
+mod pixels;
+mod query_similarity;
+mod reference;
+mod rows;
+mod schema;
+mod screened;
+mod settings;
+mod sketch;
+mod snapshot;
+mod uncertainty;
+
+pub use clinical_range::ClinicalRangeSettings;
+pub use evaluate::{Evaluation, GuardRate, evaluate};
+pub use extraction::ExtractionSettings;
+pub use fit::{FitError, Fitted, fit};
+pub use guard_set::{Context, GuardSet, Instance, Screening, Side};
+pub use history::History;
+pub use out_of_distribution::OutOfDistributionSettings;
+pub use query_similarity::QuerySimilaritySettings;
+pub use reference::{CLASSES_MAX, OutputKind, Reference, class_scores};
+pub use schema::SchemaSettings;
+pub use screened::Screened;
+pub use settings::{Common, Count, GuardSettings, Rate, SettingError};
+pub use snapshot::SnapshotError;
+pub use uncertainty::UncertaintySettings;
+
+pub(crate) use guard_set::Passed;
+
+/// The catalogue entries of all guards, in the order in which they run.
+pub static ENTRIES: &[&domain::Entry] = &[
+    &schema::ENTRY,
+    &clinical_range::ENTRY,
+    &out_of_distribution::ENTRY,
+    &uncertainty::ENTRY,
+    &query_similarity::ENTRY,
+    &extraction::ENTRY,
+];
+
+#[cfg(test)]
+mod catalogue_tests;

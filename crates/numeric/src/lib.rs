@@ -13,6 +13,6 @@ pub use linear::{Cholesky, Principal, cholesky, principal_components};
 pub use matrix::{Matrix, MatrixError};
 pub use rng::Rng;
 pub use stats::{
-    MAD_TO_SIGMA, Scale, conformal_p, conformal_quantile, mean, median, normal_quantile, quantile, robust_scale,
-    softmax_in_place, standard_deviation, wilson_interval,
+    MAD_TO_SIGMA, Scale, conformal_p, conformal_quantile, mean, median, normal_quantile, quantile,
+    robust_scale, softmax_in_place, standard_deviation, wilson_interval,
 };

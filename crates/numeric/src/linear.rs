@@ -47,7 +47,8 @@ impl Cholesky {
 
     /// True when the stored factor has the size it says; false for damaged bytes.
     pub fn is_consistent(&self) -> bool {
-        self.size.checked_mul(self.size) == Some(self.factor.len()) && self.factor.iter().all(|v| v.is_finite())
+        self.size.checked_mul(self.size) == Some(self.factor.len())
+            && self.factor.iter().all(|v| v.is_finite())
     }
 
     /// Squared Mahalanobis length xᵀ·A⁻¹·x by forward substitution. `work` is scratch space, resized as needed.
@@ -70,7 +71,7 @@ impl Cholesky {
 }
 
 /// Leading principal components of a data set.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Principal {
     /// Mean of each column.
     pub mean: Vec<f32>,
@@ -92,8 +93,7 @@ pub fn principal_components(data: &Matrix, count: usize, seed: u64) -> Principal
     let cov = covariance(data, &mean);
     let count = count.min(cols).min(data.rows.saturating_sub(1));
     let mut rng = Rng::new(seed, 0x7063_61);
-    let mut basis: Vec<Vec<f64>> =
-        (0..count).map(|_| (0..cols).map(|_| rng.normal()).collect()).collect();
+    let mut basis: Vec<Vec<f64>> = (0..count).map(|_| (0..cols).map(|_| rng.normal()).collect()).collect();
     orthonormalise(&mut basis);
     for _ in 0..ROUNDS {
         for axis in &mut basis {
@@ -185,8 +185,7 @@ impl Principal {
         for axis in self.axes.iter_rows() {
             let mut lanes = [0.0_f32; 8];
             let (a, x, m) = (&axis[..width], &x[..width], &self.mean[..width]);
-            let mut chunks = a.chunks_exact(8).zip(x.chunks_exact(8)).zip(m.chunks_exact(8));
-            for ((a, x), m) in &mut chunks {
+            for ((a, x), m) in a.chunks_exact(8).zip(x.chunks_exact(8)).zip(m.chunks_exact(8)) {
                 for k in 0..8 {
                     lanes[k] += a[k] * (x[k] - m[k]);
                 }

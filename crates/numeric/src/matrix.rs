@@ -17,7 +17,9 @@ pub struct Matrix {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MatrixError {
     /// Another number of values than the shape asks for.
-    #[error("a matrix of {rows} rows and {cols} columns cannot hold {found} values: give as many as the shape asks for")]
+    #[error(
+        "a matrix of {rows} rows and {cols} columns cannot hold {found} values: give as many as the shape asks for"
+    )]
     Shape {
         /// Rows asked for.
         rows: usize,

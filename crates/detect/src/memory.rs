@@ -1,0 +1,216 @@
+//! The fingerprint memory behind G005: a ring of sketches, an exhaustive look at the newest, a hash index over all.
+//!
+//! Bytes per stored query: 24 sketch + 4 tag + 2 client + 4 time, and 4 tables × 4 bytes × 1.25 slots = 20 for the
+//! index: 54, all allocated once.
+
+use numeric::Rng;
+
+use crate::sketch::{DIMS, Sketch, squared_distance};
+
+/// The newest queries that every new one is compared with directly: a query search comes in bursts, and the
+/// exhaustive look misses nothing. 2,048 comparisons take about 2 µs.
+pub(crate) const RECENT: usize = 2_048;
+
+/// Hash tables of the index: at the radius's edge one table finds about half, four find nineteen of twenty.
+const TABLES: usize = 4;
+
+/// Newest queries kept per cell of a table: one cache line with room for its neighbours.
+const SLOTS: usize = 8;
+
+/// Axes that a cell is cut along: the widest ones.
+const AXES: usize = 8;
+
+/// Distinct near queries counted at most; alarms need far fewer.
+pub(crate) const NEAR_MAX: usize = 16;
+
+/// One stored query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Print {
+    pub(crate) sketch: Sketch,
+    /// Tells different rows apart.
+    pub(crate) tag: u32,
+    /// Low bits of the client's number.
+    pub(crate) client: u16,
+    /// Seconds since the epoch.
+    pub(crate) at_s: u32,
+}
+
+/// How near counts as near, in squared steps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Radii {
+    pub(crate) recent: u32,
+    pub(crate) archive: u32,
+}
+
+/// What is near a query.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Near {
+    /// Different queries that are near but not equal.
+    pub(crate) distinct: usize,
+    /// Clients among them, the asking one included.
+    pub(crate) clients: usize,
+    /// The same query was there before.
+    pub(crate) repeated: bool,
+    /// The same query came from the same client before.
+    pub(crate) repeated_by_client: bool,
+    tags: [u32; NEAR_MAX],
+    from: [u16; NEAR_MAX],
+}
+
+/// The memory.
+pub(crate) struct Memory {
+    sketches: Vec<Sketch>,
+    tags: Vec<u32>,
+    clients: Vec<u16>,
+    times: Vec<u32>,
+    /// Queries ever stored; the newest is at `(seq - 1) % capacity`.
+    seq: u64,
+    /// Number of the first query that this memory was given.
+    first: u64,
+    /// `TABLES` × cells × [`SLOTS`] positions plus one; 0 is empty.
+    index: Vec<u32>,
+    cells: usize,
+    offsets: [[u32; AXES]; TABLES],
+    /// Width of a cell in steps.
+    cell_width: u32,
+}
+
+impl Memory {
+    /// Empty memory for `capacity` queries; cells fit the archive's radius.
+    pub(crate) fn new(capacity: usize, radii: Radii) -> Self {
+        let capacity = capacity.max(RECENT);
+        let cells = (capacity * 5 / 4).div_ceil(SLOTS).max(1);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a radius in bytes' steps"
+        )]
+        let cell_width = ((f64::from(radii.archive).sqrt() * 2.0).ceil() as u32).clamp(2, 255);
+        let mut rng = Rng::new(0x5eed, 0);
+        let mut offsets = [[0; AXES]; TABLES];
+        for offset in offsets.iter_mut().flatten() {
+            *offset = u32::try_from(rng.below(cell_width as usize)).unwrap_or(0);
+        }
+        Self {
+            sketches: vec![[0; DIMS]; capacity],
+            tags: vec![0; capacity],
+            clients: vec![0; capacity],
+            times: vec![0; capacity],
+            seq: 0,
+            first: 0,
+            index: vec![0; TABLES * cells * SLOTS],
+            cells,
+            offsets,
+            cell_width,
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.sketches.len()
+    }
+
+    pub(crate) const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        usize::try_from(self.seq - self.first).unwrap_or(usize::MAX).min(self.capacity())
+    }
+
+    /// Starts numbering at `seq` in an empty memory, so that numbers go on after a restart.
+    pub(crate) fn set_seq(&mut self, seq: u64) {
+        self.seq = seq;
+        self.first = seq;
+    }
+
+    fn place(&self, seq: u64) -> usize {
+        usize::try_from(seq % self.capacity() as u64).unwrap_or(0)
+    }
+
+    /// Stored query number `seq`, if it is still there.
+    pub(crate) fn print(&self, seq: u64) -> Print {
+        let i = self.place(seq);
+        Print { sketch: self.sketches[i], tag: self.tags[i], client: self.clients[i], at_s: self.times[i] }
+    }
+
+    /// Stores a query, over the oldest one when full.
+    pub(crate) fn insert(&mut self, print: Print) {
+        let i = self.place(self.seq);
+        self.sketches[i] = print.sketch;
+        self.tags[i] = print.tag;
+        self.clients[i] = print.client;
+        self.times[i] = print.at_s;
+        self.seq += 1;
+        for table in 0..TABLES {
+            let bucket = self.bucket(table, &print.sketch);
+            let slots = &mut self.index[bucket..bucket + SLOTS];
+            slots.rotate_right(1);
+            slots[0] = u32::try_from(i + 1).unwrap_or(0);
+        }
+    }
+
+    /// First slot of the sketch's cell in `table`.
+    fn bucket(&self, table: usize, sketch: &Sketch) -> usize {
+        let mut hash = 0x9e37_79b9_7f4a_7c15_u64 ^ (table as u64);
+        for (byte, offset) in sketch.iter().zip(&self.offsets[table]) {
+            let cell = (u32::from(*byte) + offset) / self.cell_width;
+            hash = (hash ^ u64::from(cell)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+            hash ^= hash >> 32;
+        }
+        let cell = usize::try_from(hash % self.cells as u64).unwrap_or(0);
+        (table * self.cells + cell) * SLOTS
+    }
+
+    /// What is near `query` among the queries since `since_s`.
+    pub(crate) fn near(&self, query: &Print, radii: Radii, since_s: u32) -> Near {
+        let mut near = Near { clients: 1, ..Near::default() };
+        let recent = self.len().min(RECENT);
+        let end = self.place(self.seq);
+        let (head, tail) = if recent <= end {
+            (end - recent..end, 0..0)
+        } else {
+            (self.capacity() - (recent - end)..self.capacity(), 0..end)
+        };
+        for range in [head, tail] {
+            let start = range.start;
+            for (k, sketch) in self.sketches[range].iter().enumerate() {
+                if squared_distance(sketch, &query.sketch) <= radii.recent {
+                    self.count(&mut near, start + k, query, since_s);
+                }
+            }
+        }
+        if self.len() > recent {
+            for table in 0..TABLES {
+                let bucket = self.bucket(table, &query.sketch);
+                for &slot in self.index[bucket..bucket + SLOTS].iter().filter(|s| **s != 0) {
+                    let i = slot as usize - 1;
+                    if squared_distance(&self.sketches[i], &query.sketch) <= radii.archive {
+                        self.count(&mut near, i, query, since_s);
+                    }
+                }
+            }
+        }
+        near
+    }
+
+    fn count(&self, near: &mut Near, i: usize, query: &Print, since_s: u32) {
+        if self.tags[i] == query.tag {
+            near.repeated = true;
+            near.repeated_by_client |= self.clients[i] == query.client;
+            return;
+        }
+        if self.times[i] < since_s || near.distinct >= NEAR_MAX {
+            return;
+        }
+        if near.tags[..near.distinct].contains(&self.tags[i]) {
+            return;
+        }
+        let from = self.clients[i];
+        if from != query.client && !near.from[..near.distinct].contains(&from) {
+            near.clients += 1;
+        }
+        near.tags[near.distinct] = self.tags[i];
+        near.from[near.distinct] = from;
+        near.distinct += 1;
+    }
+}

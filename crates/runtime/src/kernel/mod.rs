@@ -1,0 +1,63 @@
+//! Vector kernels. The instruction set is chosen at run time: AVX-512, AVX2 with FMA, or portable code.
+//!
+//! Safe throughout: `pulp` proves that the processor has the instructions before it gives out the token that uses them.
+
+pub(crate) mod conv;
+pub(crate) mod gemm;
+pub(crate) mod layout;
+mod tile;
+
+use pulp::{Simd, WithSimd};
+
+/// An instruction set this processor has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Isa {
+    /// Eight emulated lanes, any processor.
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    /// AVX2 and FMA, eight lanes.
+    V3(pulp::x86::V3),
+    #[cfg(target_arch = "x86_64")]
+    /// AVX-512 F, BW, DQ, VL, sixteen lanes.
+    V4(pulp::x86::V4),
+}
+
+impl Isa {
+    /// The best instruction set of this processor.
+    pub(crate) fn detect() -> Self {
+        Self::all().pop().unwrap_or(Self::Portable)
+    }
+
+    /// Every instruction set of this processor, the best last.
+    pub(crate) fn all() -> Vec<Self> {
+        let mut all = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(pulp::x86::V3::try_new().map(Self::V3));
+            all.extend(pulp::x86::V4::try_new().map(Self::V4));
+        }
+        all
+    }
+
+    /// Floats in one vector register, and channels in one block of the blocked layout.
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            Self::Portable => 8,
+            #[cfg(target_arch = "x86_64")]
+            Self::V3(_) => 8,
+            #[cfg(target_arch = "x86_64")]
+            Self::V4(_) => 16,
+        }
+    }
+
+    /// Runs an operation compiled for this instruction set.
+    pub(crate) fn run<Op: WithSimd>(self, op: Op) -> Op::Output {
+        match self {
+            Self::Portable => Simd::vectorize(pulp::Scalar256b, op),
+            #[cfg(target_arch = "x86_64")]
+            Self::V3(simd) => Simd::vectorize(simd, op),
+            #[cfg(target_arch = "x86_64")]
+            Self::V4(simd) => Simd::vectorize(simd, op),
+        }
+    }
+}

@@ -14,12 +14,13 @@ use crate::tree::{report, root, sources, text};
 const HEADINGS: [&str; 4] = ["## What it is", "## Why it matters in care", "## Limits", "## References"];
 
 /// First letter of the ids of each kind.
-const LETTERS: [(&str, char); 5] = [("Guard", 'G'), ("Check", 'V'), ("Control", 'C'), ("Refusal", 'E'), ("Alarm", 'A')];
+const LETTERS: [(&str, char); 5] =
+    [("Guard", 'G'), ("Check", 'V'), ("Control", 'C'), ("Refusal", 'E'), ("Alarm", 'A')];
 
 /// One `catalogue_entry!` block.
 struct Block {
     place: String,
-    file: usize,
+    source: &'static Source,
     name: String,
     id: String,
     title: String,
@@ -28,28 +29,37 @@ struct Block {
     doc: Vec<String>,
 }
 
-fn blocks(all: &[Source]) -> Vec<Block> {
+fn blocks() -> Vec<Block> {
     let mut found = Vec::new();
-    for (file, source) in all.iter().enumerate().filter(|(_, s)| !s.path.starts_with("crates/tidy/")) {
+    for source in sources().iter().filter(|s| !s.path.starts_with("crates/tidy/")) {
         for at in positions(&source.shipped, "catalogue_entry! {") {
             let open = at + "catalogue_entry! ".len();
             let end = matching_brace(&source.shipped, open).expect("a block that closes");
             let raw = &source.raw[open..end];
-            let fields = raw.lines().filter(|l| !l.trim_start().starts_with("///")).collect::<Vec<_>>().join("\n");
+            let fields =
+                raw.lines().filter(|l| !l.trim_start().starts_with("///")).collect::<Vec<_>>().join("\n");
             let maps = between(&fields, "maps: [", "]").unwrap_or_default();
             found.push(Block {
                 place: format!("{}:{}", source.path, source.line_of(at)),
-                file,
+                source,
                 name: between(&fields, "static ", " ").unwrap_or_default(),
                 id: between(&fields, "id: \"", "\"").unwrap_or_default(),
                 title: between(&fields, "name: \"", "\"").unwrap_or_default(),
                 kind: between(&fields, "kind: ", ",").unwrap_or_default(),
                 maps: maps.split('"').skip(1).step_by(2).map(str::to_owned).collect(),
-                doc: raw.lines().filter_map(|l| l.trim().strip_prefix("///")).map(|l| l.trim().to_owned()).collect(),
+                doc: raw
+                    .lines()
+                    .filter_map(|l| l.trim().strip_prefix("///"))
+                    .map(|l| l.trim().to_owned())
+                    .collect(),
             });
         }
     }
-    assert!(found.len() >= 6, "only {} catalogue entries were found: has the search gone blind?", found.len());
+    assert!(
+        found.len() >= 6,
+        "only {} catalogue entries were found: has the search gone blind?",
+        found.len()
+    );
     found
 }
 
@@ -66,7 +76,8 @@ fn controls() -> Vec<(String, String, Vec<String>, Vec<String>)> {
         let list = v.and_then(toml::Value::as_array).cloned().unwrap_or_default();
         list.iter().filter_map(|s| s.as_str().map(str::to_owned)).collect()
     };
-    let string = |c: &toml::Value, key: &str| c.get(key).and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+    let string =
+        |c: &toml::Value, key: &str| c.get(key).and_then(toml::Value::as_str).unwrap_or_default().to_owned();
     let controls = parsed["control"].as_array().unwrap();
     controls
         .iter()
@@ -80,21 +91,22 @@ fn controls() -> Vec<(String, String, Vec<String>, Vec<String>)> {
 
 #[test]
 fn ids_are_unique_and_of_their_kind() {
-    let all = sources();
     let mut complaints = Vec::new();
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
-    let mut titles: BTreeMap<String, String> = BTreeMap::new();
-    for block in blocks(&all) {
+    let mut titles: BTreeMap<(String, String), String> = BTreeMap::new();
+    for block in blocks() {
         let letter = LETTERS.iter().find(|(kind, _)| *kind == block.kind).map(|(_, l)| *l);
         let digits = block.id.get(1..).unwrap_or_default();
-        let formed = block.id.chars().next() == letter && digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit());
+        let formed = block.id.chars().next() == letter
+            && digits.len() == 3
+            && digits.bytes().all(|b| b.is_ascii_digit());
         if !formed {
             complaints.push(format!("{}: id `{}` of a {}", block.place, block.id, block.kind));
         }
         if let Some(other) = seen.insert(block.id.clone(), block.place.clone()) {
             complaints.push(format!("{}: id `{}` is taken by {other}", block.place, block.id));
         }
-        if let Some(other) = titles.insert(block.title.clone(), block.place.clone()) {
+        if let Some(other) = titles.insert((block.kind.clone(), block.title.clone()), block.place.clone()) {
             complaints.push(format!("{}: name `{}` is taken by {other}", block.place, block.title));
         }
     }
@@ -104,20 +116,23 @@ fn ids_are_unique_and_of_their_kind() {
             complaints.push(format!("{place}: id `{id}` is taken by {other}"));
         }
     }
-    report(&complaints, "take the next free number of the kind; ids and names are never reused, even after a removal");
+    report(
+        &complaints,
+        "take the next free number of the kind; ids and names are never reused, even after a removal",
+    );
 }
 
 #[test]
 fn pages_have_their_headings_in_order() {
     let declared = text("crates/domain/src/catalogue.rs");
-    let all = sources();
     let mut complaints: Vec<String> = HEADINGS
         .iter()
         .filter(|h| !declared.contains(&format!("\"{h}\"")))
         .map(|h| format!("domain::REQUIRED_HEADINGS has no `{h}`"))
         .collect();
-    for block in blocks(&all) {
-        let found: Vec<&str> = block.doc.iter().map(String::as_str).filter(|l| l.starts_with("## ")).collect();
+    for block in blocks() {
+        let found: Vec<&str> =
+            block.doc.iter().map(String::as_str).filter(|l| l.starts_with("## ")).collect();
         if found != HEADINGS {
             complaints.push(format!("{}: headings are {found:?}", block.place));
         }
@@ -132,7 +147,10 @@ fn pages_have_their_headings_in_order() {
             }
         }
     }
-    report(&complaints, &format!("a page is one sentence and then {HEADINGS:?}, each with something under it"));
+    report(
+        &complaints,
+        &format!("a page is one sentence and then {HEADINGS:?}, each with something under it"),
+    );
 }
 
 /// `AML.T0043`, `AML.T0024.002`, `CWE-20`, `ML01:2023`, `NISTAML.022`, `OWASP …`.
@@ -141,7 +159,10 @@ fn is_mapping(id: &str) -> bool {
     id.strip_prefix("CWE-").is_some_and(digits)
         || id.strip_prefix("NISTAML.").is_some_and(digits)
         || ["AML.TA", "AML.T", "AML.M"].iter().any(|p| id.strip_prefix(p).is_some_and(digits))
-        || id.trim_start_matches("OWASP ").split_once(':').is_some_and(|(risk, year)| risk.starts_with("ML") && digits(year))
+        || id
+            .trim_start_matches("OWASP ")
+            .split_once(':')
+            .is_some_and(|(risk, year)| risk.starts_with("ML") && digits(year))
 }
 
 /// Techniques, tactics and mitigations of MITRE ATLAS, from the shared framework data where there are any.
@@ -164,84 +185,108 @@ fn atlas_ids() -> Option<BTreeSet<String>> {
 
 #[test]
 fn mappings_name_ids_that_exist() {
-    let all = sources();
     let mut uses: Vec<(String, String)> = Vec::new();
-    for block in blocks(&all) {
+    for block in blocks() {
         uses.extend(block.maps.iter().map(|m| (block.place.clone(), m.clone())));
     }
     for (id, _, maps, _) in controls() {
         uses.extend(maps.iter().map(|m| (format!("catalog/controls.toml: {id}"), m.clone())));
     }
-    let mut complaints: Vec<String> =
-        uses.iter().filter(|(_, m)| !is_mapping(m)).map(|(place, m)| format!("{place}: `{m}` is no known form of id")).collect();
+    let mut complaints: Vec<String> = uses
+        .iter()
+        .filter(|(_, m)| !is_mapping(m))
+        .map(|(place, m)| format!("{place}: `{m}` is no known form of id"))
+        .collect();
     match atlas_ids() {
         Some(known) => {
             // Tactics are not in every edition of the id list; techniques and mitigations are.
             let checked = |m: &str| (m.starts_with("AML.T0") || m.starts_with("AML.M")) && !known.contains(m);
-            complaints.extend(uses.iter().filter(|(_, m)| checked(m)).map(|(p, m)| format!("{p}: ATLAS has no `{m}`")));
+            complaints.extend(
+                uses.iter().filter(|(_, m)| checked(m)).map(|(p, m)| format!("{p}: ATLAS has no `{m}`")),
+            );
         }
-        None => eprintln!("SKIPPED in part: no ATLAS ids at $ASEPSIS_SHARED/frameworks/mitre-atlas; only the form was checked"),
+        None => eprintln!(
+            "SKIPPED in part: no ATLAS ids at $ASEPSIS_SHARED/frameworks/mitre-atlas; only the form was checked"
+        ),
     }
     report(&complaints, "look the id up in the framework; withdrawn ids are replaced, not kept");
 }
 
 #[test]
 fn controls_require_checks_that_exist() {
-    let all = sources();
-    let known: BTreeSet<String> = blocks(&all).into_iter().map(|b| b.id).collect();
+    let known: BTreeSet<String> = blocks().into_iter().map(|b| b.id).collect();
     let mut complaints = Vec::new();
     for (id, _, _, checks) in controls() {
-        complaints.extend(checks.iter().filter(|c| !known.contains(*c)).map(|c| format!("{id} requires `{c}`, which no code makes")));
+        complaints.extend(
+            checks
+                .iter()
+                .filter(|c| !known.contains(*c))
+                .map(|c| format!("{id} requires `{c}`, which no code makes")),
+        );
     }
     report(&complaints, "write the check first; a control that nothing can prove would be owed for ever");
 }
 
 #[test]
 fn every_entry_is_listed() {
-    let all = sources();
     let mut complaints = Vec::new();
-    for block in blocks(&all) {
-        let source = &all[block.file];
+    for block in blocks() {
+        let source = block.source;
         let module = source.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
-        let listed = all.iter().filter(|s| s.crate_name() == source.crate_name()).any(|s| {
-            let direct = s.path == source.path && positions(&s.shipped, &format!("&{}", block.name)).len() == 1;
+        let listed = sources().iter().filter(|s| s.crate_name() == source.crate_name()).any(|s| {
+            let direct =
+                s.path == source.path && positions(&s.shipped, &format!("&{}", block.name)).len() == 1;
             direct || !positions(&s.shipped, &format!("{module}::{}", block.name)).is_empty()
         });
         if !listed {
-            complaints.push(format!("{}: `{}` ({}) is in no list of its crate", block.place, block.name, block.id));
+            complaints
+                .push(format!("{}: `{}` ({}) is in no list of its crate", block.place, block.name, block.id));
         }
     }
-    report(&complaints, "add one line to the crate's `ENTRIES`: what is not listed cannot be explained, configured or found");
+    report(
+        &complaints,
+        "add one line to the crate's `ENTRIES`: what is not listed cannot be explained, configured or found",
+    );
 }
 
 #[test]
 fn every_list_of_entries_is_shown() {
-    let all = sources();
     let mut complaints = Vec::new();
-    for source in all.iter().filter(|s| !positions(&s.shipped, "pub static ENTRIES").is_empty()) {
+    for source in sources().iter().filter(|s| !positions(&s.shipped, "pub static ENTRIES").is_empty()) {
         let owner = source.crate_name().unwrap_or_default();
         let module = source.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
-        let ways = [format!("{owner}::ENTRIES"), format!("{owner}::{module}::ENTRIES"), format!("crate::{module}::ENTRIES")];
-        let shown = all.iter().filter(|s| ["app", "asepsis"].contains(&s.crate_name().unwrap_or_default())).any(|s| {
-            let reachable = |way: &&String| !way.starts_with("crate::") || s.crate_name() == Some(owner);
-            ways.iter().filter(reachable).any(|way| !positions(&s.shipped, way).is_empty())
-        });
+        let ways = [
+            format!("{owner}::ENTRIES"),
+            format!("{owner}::{module}::ENTRIES"),
+            format!("crate::{module}::ENTRIES"),
+        ];
+        let shown = sources()
+            .iter()
+            .filter(|s| ["app", "asepsis"].contains(&s.crate_name().unwrap_or_default()))
+            .any(|s| {
+                let reachable = |way: &&String| !way.starts_with("crate::") || s.crate_name() == Some(owner);
+                ways.iter().filter(reachable).any(|way| !positions(&s.shipped, way).is_empty())
+            });
         if !shown {
             complaints.push(format!("{}: `ENTRIES` reaches no page", source.path));
         }
     }
-    report(&complaints, "chain it in app::catalogue (or in the binary, for crates beside app), so that `asepsis explain` finds it");
+    report(
+        &complaints,
+        "chain it in app::catalogue (or in the binary, for crates beside app), so that `asepsis explain` finds it",
+    );
 }
 
 #[test]
 fn guards_have_their_file_and_their_line() {
     let list = text("crates/detect/src/lib.rs");
-    let all = sources();
-    let complaints: Vec<String> = all
+    let complaints: Vec<String> = sources()
         .iter()
         .filter(|s| s.path.starts_with("crates/detect/src/") && s.code.contains("catalogue_entry! {"))
         .map(|s| s.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned())
-        .filter(|module| !list.contains(&format!("mod {module};")) || !list.contains(&format!("&{module}::ENTRY")))
+        .filter(|module| {
+            !list.contains(&format!("mod {module};")) || !list.contains(&format!("&{module}::ENTRY"))
+        })
         .map(|module| format!("crates/detect/src/{module}.rs is not in crates/detect/src/lib.rs"))
         .collect();
     report(&complaints, "a guard is its own file, one `mod` line and one line in `ENTRIES`");

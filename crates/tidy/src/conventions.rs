@@ -13,7 +13,10 @@ const UNFINISHED: [&str; 6] = ["#[ignore", "todo!(", "unimplemented!(", "dbg!(",
 fn every_file_says_what_it_is_for() {
     let missing = |s: &&Source| !s.raw.starts_with("//! ") && !s.raw.starts_with("#!/usr/bin/env");
     let complaints: Vec<String> = sources().iter().filter(missing).map(|s| s.path.clone()).collect();
-    report(&complaints, "open the file with `//! ` and a sentence that says what it is for and why it is apart");
+    report(
+        &complaints,
+        "open the file with `//! ` and a sentence that says what it is for and why it is apart",
+    );
 }
 
 #[test]
@@ -27,7 +30,10 @@ fn nothing_is_left_unfinished() {
             }
         }
     }
-    report(&complaints, "finish it, or take it out and say in the pull request what is missing; a test that may fail is mended");
+    report(
+        &complaints,
+        "finish it, or take it out and say in the pull request what is missing; a test that may fail is mended",
+    );
 }
 
 #[test]
@@ -67,7 +73,10 @@ fn error_messages_are_one_lower_case_line() {
         }
     }
     assert!(seen > 20, "only {seen} error messages were found: has the search gone blind?");
-    report(&complaints, "lower case, one line, no full stop, what was given in backticks, what to do next after a colon");
+    report(
+        &complaints,
+        "lower case, one line, no full stop, what was given in backticks, what to do next after a colon",
+    );
 }
 
 /// What is wrong with an error message, if anything.
@@ -92,7 +101,12 @@ fn wrong_message(message: &str) -> Option<&'static str> {
 
 #[test]
 fn the_message_rule_tells_names_from_sentences() {
-    for good in ["file `{path}` is damaged: restore it", "ONNX operator `{0}` is not supported", "`{key}` is unknown", "{0}"] {
+    for good in [
+        "file `{path}` is damaged: restore it",
+        "ONNX operator `{0}` is not supported",
+        "`{key}` is unknown",
+        "{0}",
+    ] {
         assert_eq!(wrong_message(good), None, "{good}");
     }
     for bad in ["File is damaged", "file is damaged.", "two\\nlines", ""] {

@@ -1,5 +1,5 @@
-//! What the program is built from: each direct dependency has a written reason, every licence is allowed, and no
-//! package comes in two versions unnoticed.
+//! What the program is built from: each direct dependency has a written reason, every licence is allowed, and
+//! the number of packages in several versions does not grow unnoticed.
 //!
 //! `deny.toml` holds the rules in the form that cargo-deny reads; these tests apply the same file without that tool,
 //! so that the check runs wherever the tests run. Advisories need a database from outside and are cargo-deny's.
@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use crate::tree::{keys, manifests, report, root, text};
+use crate::source::positions;
+use crate::tree::{keys, manifests, report, root, sources, text};
 
 fn deny() -> toml::Table {
     text("deny.toml").parse().unwrap_or_else(|e| panic!("deny.toml: {e}"))
@@ -56,7 +57,8 @@ fn packages() -> Vec<Package> {
     let used: BTreeSet<&str> =
         data["resolve"]["nodes"].as_array().unwrap().iter().filter_map(|n| n["id"].as_str()).collect();
     let all = data["packages"].as_array().unwrap();
-    let wanted = all.iter().filter(|p| p["source"].is_string() && p["id"].as_str().is_some_and(|i| used.contains(i)));
+    let wanted =
+        all.iter().filter(|p| p["source"].is_string() && p["id"].as_str().is_some_and(|i| used.contains(i)));
     let field = |p: &serde_json::Value, key: &str| p[key].as_str().unwrap_or_default().to_owned();
     wanted.map(|p| Package { name: field(p, "name"), licence: field(p, "license") }).collect()
 }
@@ -107,11 +109,20 @@ fn one(words: &[&str], at: &mut usize, allowed: &BTreeSet<String>) -> bool {
 
 #[test]
 fn licence_expressions_are_understood() {
-    let allowed: BTreeSet<String> = ["MIT", "Apache-2.0 WITH LLVM-exception", "ISC"].map(str::to_owned).into();
-    for good in ["MIT", "GPL-3.0 OR MIT", "MIT/Apache-2.0", "Apache-2.0 WITH LLVM-exception", "(MIT OR GPL-3.0) AND ISC"] {
+    let allowed: BTreeSet<String> =
+        ["MIT", "Apache-2.0 WITH LLVM-exception", "ISC"].map(str::to_owned).into();
+    for good in [
+        "MIT",
+        "GPL-3.0 OR MIT",
+        "MIT/Apache-2.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "(MIT OR GPL-3.0) AND ISC",
+    ] {
         assert!(is_met(good, &allowed), "{good}");
     }
-    for bad in ["", "GPL-3.0", "MIT AND GPL-3.0", "Apache-2.0", "(MIT", "MIT)", "(GPL-3.0 OR BSL-1.0) AND MIT"] {
+    for bad in
+        ["", "GPL-3.0", "MIT AND GPL-3.0", "Apache-2.0", "(MIT", "MIT)", "(GPL-3.0 OR BSL-1.0) AND MIT"]
+    {
         assert!(!is_met(bad, &allowed), "{bad}");
     }
 }
@@ -123,7 +134,22 @@ fn every_licence_is_allowed() {
     assert!(packages.len() > 50, "cargo metadata lists only {} packages", packages.len());
     let wrong = packages.iter().filter(|p| !is_met(&p.licence, &allowed));
     let complaints: Vec<String> = wrong.map(|p| format!("{}: `{}`", p.name, p.licence)).collect();
-    report(&complaints, "choose another package, or decide on the licence and add it to [licenses] in deny.toml with the reason");
+    report(
+        &complaints,
+        "choose another package, or decide on the licence and add it to [licenses] in deny.toml with the reason",
+    );
+}
+
+#[test]
+fn banned_packages_stay_out() {
+    let banned = deny()["bans"].get("deny").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    let banned: BTreeSet<&str> =
+        banned.iter().filter_map(|v| v.get("crate").and_then(toml::Value::as_str)).collect();
+    assert!(!banned.is_empty(), "deny.toml bans nothing: has it changed its form?");
+    let found = packages().into_iter().map(|p| p.name).filter(|name| banned.contains(name.as_str()));
+    let complaints: Vec<String> =
+        found.map(|name| format!("`{name}` is built (`cargo tree -i {name}` says for whom)")).collect();
+    report(&complaints, "switch off the feature that brings it in");
 }
 
 #[test]
@@ -134,18 +160,24 @@ fn every_direct_dependency_has_a_reason() {
     for name in &direct {
         match documented.get(name) {
             None => complaints.push(format!("`{name}` is not in docs/dependencies.md")),
-            Some((_, reason)) if reason.len() < 20 => complaints.push(format!("`{name}` has no reason: {reason}")),
+            Some((_, reason)) if reason.len() < 20 => {
+                complaints.push(format!("`{name}` has no reason: {reason}"))
+            }
             Some((licence, _)) => {
                 // A dependency that no crate uses yet has no package here, and the next test names it.
                 let real = licences.get(name).map(|l| l.replace('/', " OR "));
                 if real.as_ref().is_some_and(|r| r != licence) {
-                    complaints.push(format!("`{name}` has the licence {}, not {licence}", real.unwrap_or_default()));
+                    complaints.push(format!(
+                        "`{name}` has the licence {}, not {licence}",
+                        real.unwrap_or_default()
+                    ));
                 }
             }
         }
     }
     let gone = documented.keys().filter(|name| !direct.contains(*name));
-    complaints.extend(gone.map(|name| format!("`{name}` is in docs/dependencies.md and not in the workspace")));
+    complaints
+        .extend(gone.map(|name| format!("`{name}` is in docs/dependencies.md and not in the workspace")));
     report(&complaints, "one row in docs/dependencies.md: name, licence, why this one and not nothing");
 }
 
@@ -164,18 +196,20 @@ fn every_direct_dependency_is_used() {
 
 #[test]
 fn crates_use_what_they_name() {
-    let sources = crate::tree::sources();
     let mut complaints = Vec::new();
     for (name, manifest) in manifests() {
-        let own: Vec<_> = sources.iter().filter(|s| s.path.starts_with(&format!("crates/{name}/"))).collect();
+        let own: Vec<_> =
+            sources().iter().filter(|s| s.path.starts_with(&format!("crates/{name}/"))).collect();
         for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
             for dependency in keys(&manifest, table) {
                 let word = dependency.replace('-', "_");
                 // Generated code names its runtime itself.
                 let generated = own.iter().any(|s| s.path.ends_with("/build.rs"));
-                let by_generated = generated && ["prost", "tonic", "tonic-prost"].contains(&dependency.as_str());
-                if !by_generated && !own.iter().any(|s| !crate::source::positions(&s.code, &word).is_empty()) {
-                    complaints.push(format!("crates/{name}/Cargo.toml: `{dependency}` in [{table}] is not used"));
+                let by_generated =
+                    generated && ["prost", "tonic", "tonic-prost"].contains(&dependency.as_str());
+                if !by_generated && !own.iter().any(|s| !positions(&s.code, &word).is_empty()) {
+                    complaints
+                        .push(format!("crates/{name}/Cargo.toml: `{dependency}` in [{table}] is not used"));
                 }
             }
         }
@@ -184,23 +218,27 @@ fn crates_use_what_they_name() {
 }
 
 #[test]
-fn a_package_comes_in_one_version() {
+fn packages_do_not_multiply_their_versions() {
+    const TABLE: &str = "crates/tidy/ratchet.toml";
     let lock: toml::Table = text("Cargo.lock").parse().unwrap();
     let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in lock["package"].as_array().unwrap() {
         let field = |key: &str| package[key].as_str().unwrap_or_default().to_owned();
         versions.entry(field("name")).or_default().insert(field("version"));
     }
-    let deny = deny();
-    let skip = deny["bans"].get("skip").and_then(toml::Value::as_array).cloned().unwrap_or_default();
-    let skipped: BTreeSet<String> =
-        skip.iter().filter_map(|v| v.get("crate").and_then(toml::Value::as_str).map(str::to_owned)).collect();
-    let twice: BTreeSet<String> = versions.iter().filter(|(_, v)| v.len() > 1).map(|(name, _)| name.clone()).collect();
-    let mut complaints: Vec<String> =
-        twice.difference(&skipped).map(|n| format!("{{ crate = \"{n}\", reason = \"\" }},  # {:?}", versions[n])).collect();
-    complaints.extend(skipped.difference(&twice).map(|n| format!("deny.toml skips `{n}`, which comes once")));
+    let several: Vec<String> =
+        versions.iter().filter(|(_, v)| v.len() > 1).map(|(name, v)| format!("{name}: {v:?}")).collect();
+    let ratchet: toml::Table = text(TABLE).parse().unwrap();
+    let allowed = ratchet["packages"]["in_several_versions_max"]
+        .as_integer()
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap();
+    let complaints = if several.len() > allowed { several } else { Vec::new() };
     report(
         &complaints,
-        "bring the two users to one version (`cargo tree -d`); where others decide, keep the list `skip` in deny.toml exact",
+        &format!(
+            "at most {allowed} packages may come in several versions: bring users to one (`cargo tree -d`), or, where \
+             others decide, raise `in_several_versions_max` in {TABLE} and say in the commit who"
+        ),
     );
 }

@@ -41,12 +41,18 @@ fn every_crate_has_a_layer_and_says_it() {
                 continue;
             }
         };
-        let description = manifest["package"].get("description").and_then(toml::Value::as_str).unwrap_or_default();
+        let description =
+            manifest["package"].get("description").and_then(toml::Value::as_str).unwrap_or_default();
         if !description.starts_with(&wanted) {
-            complaints.push(format!("crates/{name}/Cargo.toml: description must open with `{wanted}`: {description}"));
+            complaints.push(format!(
+                "crates/{name}/Cargo.toml: description must open with `{wanted}`: {description}"
+            ));
         }
     }
-    report(&complaints, "add the crate to LAYERS in crates/tidy/src/layers.rs and to the map in ARCHITECTURE.md");
+    report(
+        &complaints,
+        "add the crate to LAYERS in crates/tidy/src/layers.rs and to the map in ARCHITECTURE.md",
+    );
 }
 
 #[test]
@@ -89,7 +95,8 @@ fn crates_inherit_lints_and_versions() {
             let Some(dependencies) = manifest.get(table).and_then(toml::Value::as_table) else { continue };
             for (dependency, value) in dependencies {
                 if value.get("workspace").and_then(toml::Value::as_bool) != Some(true) {
-                    complaints.push(format!("crates/{name}/Cargo.toml: `{dependency}` names its own version"));
+                    complaints
+                        .push(format!("crates/{name}/Cargo.toml: `{dependency}` names its own version"));
                 }
             }
         }
@@ -101,7 +108,9 @@ fn crates_inherit_lints_and_versions() {
 fn libraries_do_not_carry_application_errors() {
     let complaints: Vec<String> = manifests()
         .iter()
-        .filter(|(name, manifest)| *name != "asepsis" && keys(manifest, "dependencies").contains(&"anyhow".to_owned()))
+        .filter(|(name, manifest)| {
+            *name != "asepsis" && keys(manifest, "dependencies").contains(&"anyhow".to_owned())
+        })
         .map(|(name, _)| format!("crates/{name} depends on anyhow"))
         .collect();
     report(&complaints, "use a thiserror enum: a caller must be able to tell the cases apart");

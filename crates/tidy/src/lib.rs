@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `layers` | dependencies point down only, never sideways; lints are on everywhere |
 //! | `purity` | L0–L2 do no I/O, read no clock, spawn no task, draw no unseeded randomness; where `unsafe` may stand |
+//! | `invariants` | proofs are made in one place, patient data is read only where care needs it |
 //! | `sizes` | files and functions stay short |
 //! | `conventions` | `//!` on top, error messages, no ignored or sleeping tests, nothing unfinished |
 //! | `catalogue` | ids, headings, mappings, every entry listed |
@@ -24,6 +25,8 @@ mod catalogue;
 mod conventions;
 #[cfg(test)]
 mod dependencies;
+#[cfg(test)]
+mod invariants;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]

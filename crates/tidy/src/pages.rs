@@ -70,13 +70,19 @@ fn every_invariant_is_kept_by_a_test_that_exists() {
             continue;
         }
         seen += 1;
-        let exists = all.iter().filter(|s| s.crate_name() == Some(krate)).any(|s| s.code.contains(&format!("fn {test}(")));
+        let exists = all
+            .iter()
+            .filter(|s| s.crate_name() == Some(krate))
+            .any(|s| s.code.contains(&format!("fn {test}(")));
         if !exists {
             complaints.push(format!("ARCHITECTURE.md names `{named}`, which does not exist"));
         }
     }
     assert!(seen >= 10, "ARCHITECTURE.md names only {seen} tests for ten invariants");
-    report(&complaints, "a renamed test is renamed in ARCHITECTURE.md too; a removed one leaves its invariant unkept");
+    report(
+        &complaints,
+        "a renamed test is renamed in ARCHITECTURE.md too; a removed one leaves its invariant unkept",
+    );
 }
 
 #[test]

@@ -36,14 +36,18 @@ fn no_path_or_host_of_a_machine() {
             }
         }
     }
-    report(&complaints, "use a path relative to the repository, an environment variable, or the client's own configuration");
+    report(
+        &complaints,
+        "use a path relative to the repository, an environment variable, or the client's own configuration",
+    );
 }
 
-/// Whether `word` begins a path in `line`, rather than continuing one (`network/` is no `/work/`).
+/// Whether `word` begins a path in `line`, rather than continuing one (`a/b/c` does not start at `/b`).
 fn stands_alone(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
         let before = line[..at].chars().next_back();
-        !(word.starts_with('/') && before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '}')))
+        !(word.starts_with('/')
+            && before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '}')))
     })
 }
 
@@ -58,7 +62,10 @@ fn lock_files_name_the_standard_registry_only() {
             }
         }
     }
-    report(&complaints, "depend on published versions: a git or mirror source cannot be fetched by everybody");
+    report(
+        &complaints,
+        "depend on published versions: a git or mirror source cannot be fetched by everybody",
+    );
 }
 
 #[test]

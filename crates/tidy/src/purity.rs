@@ -51,7 +51,9 @@ fn is_pure(name: &str) -> bool {
 fn lower_layers_are_pure() {
     let mut complaints = Vec::new();
     for source in sources() {
-        let in_src = source.crate_name().is_some_and(|n| is_pure(n) && source.path.starts_with(&format!("crates/{n}/src/")));
+        let in_src = source
+            .crate_name()
+            .is_some_and(|n| is_pure(n) && source.path.starts_with(&format!("crates/{n}/src/")));
         if !in_src {
             continue;
         }
@@ -79,7 +81,8 @@ fn lower_layers_depend_on_nothing_impure() {
 
 #[test]
 fn only_named_crates_talk_outside() {
-    const WORDS: [&str; 6] = ["TcpStream", "TcpListener", "UdpSocket", "HttpConnector", "Endpoint::from", "lookup_host"];
+    const WORDS: [&str; 6] =
+        ["TcpStream", "TcpListener", "UdpSocket", "HttpConnector", "Endpoint::from", "lookup_host"];
     let mut complaints = Vec::new();
     for source in sources().iter().filter(|s| s.path.contains("/src/")) {
         let name = source.crate_name().unwrap_or_default();
@@ -92,7 +95,10 @@ fn only_named_crates_talk_outside() {
             }
         }
     }
-    report(&complaints, "calls to other machines belong in `upstream`, listeners in `api`; the rest gets a value or a trait");
+    report(
+        &complaints,
+        "calls to other machines belong in `upstream`, listeners in `api`; the rest gets a value or a trait",
+    );
 }
 
 #[test]
@@ -102,11 +108,21 @@ fn unsafe_stands_only_where_it_is_explained() {
         if UNSAFE.iter().any(|(path, _)| *path == source.path) {
             continue;
         }
-        for word in ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "allow(unsafe_code", "expect(unsafe_code"] {
+        for word in [
+            "unsafe {",
+            "unsafe fn",
+            "unsafe impl",
+            "unsafe extern",
+            "allow(unsafe_code",
+            "expect(unsafe_code",
+        ] {
             for line in source.lines_with(&source.code, word) {
                 complaints.push(format!("{}:{line}: `{word}`", source.path));
             }
         }
     }
-    report(&complaints, "write it safely; if it is worth it, name the file and the reason in UNSAFE in crates/tidy/src/purity.rs");
+    report(
+        &complaints,
+        "write it safely; if it is worth it, name the file and the reason in UNSAFE in crates/tidy/src/purity.rs",
+    );
 }

@@ -21,8 +21,7 @@ const MADE: [&str; 0] = [];
 type Sizes = BTreeMap<String, usize>;
 
 fn file_sizes() -> Sizes {
-    let all = sources();
-    let written = all.iter().filter(|s| !MADE.contains(&s.path.as_str()));
+    let written = sources().iter().filter(|s| !MADE.contains(&s.path.as_str()));
     written.map(|s| (s.path.clone(), s.shipped_lines())).filter(|(_, n)| *n > FILE_LINES_MAX).collect()
 }
 
@@ -49,20 +48,36 @@ fn compare(found: &Sizes, allowed: &Sizes) -> (Vec<String>, Vec<String>) {
     let longer = found
         .iter()
         .filter(|(name, n)| allowed.get(*name).is_none_or(|a| *n > a))
-        .map(|(name, n)| format!("\"{name}\" = {n}  # allowed: {}", allowed.get(name).map_or("none".into(), usize::to_string)))
+        .map(|(name, n)| {
+            format!(
+                "\"{name}\" = {n}  # allowed: {}",
+                allowed.get(name).map_or("none".into(), usize::to_string)
+            )
+        })
         .collect();
     let shorter = allowed
         .iter()
         .filter(|(name, a)| found.get(*name).is_none_or(|n| n < a))
-        .map(|(name, a)| format!("\"{name}\" = {a}  # now: {}", found.get(name).map_or("within the limit".into(), usize::to_string)))
+        .map(|(name, a)| {
+            format!(
+                "\"{name}\" = {a}  # now: {}",
+                found.get(name).map_or("within the limit".into(), usize::to_string)
+            )
+        })
         .collect();
     (longer, shorter)
 }
 
 fn write_table(files: &Sizes, functions: &Sizes) {
-    let head: Vec<String> = text(TABLE).lines().take_while(|l| l.starts_with('#')).map(str::to_owned).collect();
+    let head: Vec<String> =
+        text(TABLE).lines().take_while(|l| l.starts_with('#')).map(str::to_owned).collect();
     let rows = |sizes: &Sizes| sizes.iter().map(|(k, v)| format!("\"{k}\" = {v}\n")).collect::<String>();
-    let body = format!("{}\n\n[file_lines]\n{}\n[function_lines]\n{}", head.join("\n"), rows(files), rows(functions));
+    let body = format!(
+        "{}\n\n[file_lines]\n{}\n[function_lines]\n{}",
+        head.join("\n"),
+        rows(files),
+        rows(functions)
+    );
     fs::write(root().join(TABLE), body).unwrap();
 }
 
@@ -81,17 +96,26 @@ fn files_and_functions_stay_short() {
     let (longer_files, shorter_files) = compare(&files, &committed("file_lines"));
     report(
         &longer_files,
-        &format!("a file has at most {FILE_LINES_MAX} lines before its tests: split it along what it is about, \
-                  or, as a decision to explain, put the line above in {TABLE}"),
+        &format!(
+            "a file has at most {FILE_LINES_MAX} lines before its tests: split it along what it is about, \
+                  or, as a decision to explain, put the line above in {TABLE}"
+        ),
     );
     let (longer, shorter) = compare(&functions, &committed("function_lines"));
     report(
         &longer,
-        &format!("a function has at most {FUNCTION_LINES_MAX} lines: keep the branches in the parent and make the leaves \
-                  functions of their own, or, as a decision to explain, put the line above in {TABLE}"),
+        &format!(
+            "a function has at most {FUNCTION_LINES_MAX} lines: keep the branches in the parent and make the leaves \
+                  functions of their own, or, as a decision to explain, put the line above in {TABLE}"
+        ),
     );
     let shorter: Vec<String> = shorter_files.into_iter().chain(shorter).collect();
-    report(&shorter, &format!("well done: `TIDY_UPDATE=1 cargo test -p tidy` writes the smaller sizes to {TABLE}; commit it"));
+    report(
+        &shorter,
+        &format!(
+            "well done: `TIDY_UPDATE=1 cargo test -p tidy` writes the smaller sizes to {TABLE}; commit it"
+        ),
+    );
 }
 
 #[test]

@@ -107,7 +107,10 @@ pub(crate) fn matching_brace(code: &str, open: usize) -> Option<usize> {
 
 /// Files that hold nothing but tests: integration tests, and modules named for it.
 fn is_only_tests(path: &str) -> bool {
-    path.contains("/tests/") || path.ends_with("_tests.rs") || path.ends_with("/tests.rs") || path.starts_with("crates/tidy/")
+    path.contains("/tests/")
+        || path.ends_with("_tests.rs")
+        || path.ends_with("/tests.rs")
+        || path.starts_with("crates/tidy/")
 }
 
 fn blank(text: &str) -> String {
@@ -232,7 +235,8 @@ pub(crate) fn literal_after(raw: &str, at: usize) -> Option<String> {
     let inside = quoted(&raw[open + 1..], '"');
     let text = raw[open + 1..open + inside].to_owned();
     // A backslash at the end of a line joins it with the next, without its indentation.
-    let joined: Vec<&str> = text.split("\\\n").enumerate().map(|(i, l)| if i == 0 { l } else { l.trim_start() }).collect();
+    let joined: Vec<&str> =
+        text.split("\\\n").enumerate().map(|(i, l)| if i == 0 { l } else { l.trim_start() }).collect();
     Some(joined.concat())
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::source::Source;
 
@@ -52,14 +53,22 @@ pub(crate) fn files() -> Vec<File> {
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(found.len() > 50, "tidy found only {} files under {}: is this the repository?", found.len(), root.display());
+    assert!(
+        found.len() > 50,
+        "tidy found only {} files under {}: is this the repository?",
+        found.len(),
+        root.display()
+    );
     found
 }
 
-/// Every Rust file, read.
-pub(crate) fn sources() -> Vec<Source> {
-    let is_rust = |f: &File| f.path.ends_with(".rs");
-    files().into_iter().filter(is_rust).map(|f| Source::read(f.path, String::from_utf8(f.bytes).unwrap())).collect()
+/// Every Rust file, read once for all tests.
+pub(crate) fn sources() -> &'static [Source] {
+    static SOURCES: OnceLock<Vec<Source>> = OnceLock::new();
+    SOURCES.get_or_init(|| {
+        let rust = files().into_iter().filter(|f| f.path.ends_with(".rs"));
+        rust.map(|f| Source::read(f.path, String::from_utf8(f.bytes).unwrap())).collect()
+    })
 }
 
 /// The text of one file, or an explanation of why it is needed.
@@ -82,7 +91,11 @@ pub(crate) fn manifests() -> BTreeMap<String, toml::Table> {
 
 /// Keys of one table of a manifest, empty when the manifest has no such table.
 pub(crate) fn keys(manifest: &toml::Table, table: &str) -> Vec<String> {
-    manifest.get(table).and_then(toml::Value::as_table).map(|t| t.keys().cloned().collect()).unwrap_or_default()
+    manifest
+        .get(table)
+        .and_then(toml::Value::as_table)
+        .map(|t| t.keys().cloned().collect())
+        .unwrap_or_default()
 }
 
 /// Fails with every complaint and, once, how to mend them.

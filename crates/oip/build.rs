@@ -8,6 +8,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes(".")
         .btree_map(".")
+        .codec_path("crate::grpc::BoundedCodec")
         .emit_rerun_if_changed(false)
         .compile_fds(files)?;
     Ok(())

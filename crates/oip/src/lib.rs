@@ -6,6 +6,7 @@
 
 mod binary;
 mod error;
+mod fuzz;
 pub mod grpc;
 mod half;
 pub mod limits;
@@ -14,6 +15,7 @@ pub mod rest;
 mod scan;
 
 pub use error::WireError;
+pub use fuzz::{fuzz_grpc, fuzz_rest};
 pub use limits::Limits;
 pub use message::{
     Answer, Ask, BINARY_EXTENSION, Call, Encoding, HEADER_LENGTH, ModelMetadata, Param, Params,

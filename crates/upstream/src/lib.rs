@@ -1,1 +1,25 @@
-//! L3: clients of remote model servers and webhooks; the only crate that talks outside.
+//! L3: clients of remote model servers and webhooks, and the one download there is; the only crate that talks outside.
+//!
+//! [`Remote`] asks a server of the Open Inference Protocol v2, over REST or gRPC. It sends only what the guards have
+//! let through ([`Remote::infer`]) or what is not a patient's ([`Remote::probe`]), and believes nothing of the answer
+//! before its size, shape and addressee are checked. [`Outbound`] delivers alerts and fetches published files.
+//!
+//! No message of this crate holds a patient's value, nor a text that another server wrote about a patient's request.
+
+mod circuit;
+mod config;
+mod download;
+mod error;
+mod grpc;
+mod outbound;
+mod remote;
+mod rest;
+mod tls;
+mod wire;
+
+pub use circuit::{Circuit, CircuitState};
+pub use config::{Config, Secret, Target, TargetError};
+pub use download::{REDIRECTS_MAX, Wanted};
+pub use error::{Detail, UpstreamError};
+pub use outbound::{Delivery, Outbound, TRIES_MAX};
+pub use remote::Remote;

@@ -1,8 +1,10 @@
 //! The gRPC half of the protocol: generated messages and stubs, and the way between messages and tensors.
 
+mod codec;
 mod contents;
 mod convert;
 
+pub use codec::{BoundedCodec, BoundedDecoder, scan_fields};
 pub use convert::{Addressed, message_to_answer, message_to_call, write_answer, write_request, wrote_raw};
 
 /// Messages, client and server as generated from `proto/inference.proto`.

@@ -23,7 +23,7 @@ pub use export::{ExportError, export};
 pub use recover::OpenReport;
 pub use view::Head;
 pub use wal::scan_bytes as scan_segment;
-pub use writer::{QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, SEGMENT_BYTES, SEGMENT_ENTRIES, SEGMENTS_WAITING_MAX};
+pub use writer::{QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, SEGMENT_BYTES, SEGMENT_ENTRIES, SEGMENTS_WAITING_MAX, Stats};
 
 use files::MarkFile;
 use ledger::{Hash, ProofFile, Signer};
@@ -313,6 +313,11 @@ impl Log {
     /// The reason when the log has failed or fails now; [`LogError::Closed`].
     pub fn flush_tiles(&self) -> Result<(), LogError> {
         self.shared.publish_now()
+    }
+
+    /// Counts since opening, and how many entries wait for the disk now.
+    pub fn stats(&self) -> (Stats, usize) {
+        (self.shared.stats(), self.shared.queued())
     }
 
     /// Why the log has stopped taking entries, if it has. Reading goes on.

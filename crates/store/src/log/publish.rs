@@ -41,6 +41,25 @@ impl Publisher {
         Ok(Self { dir: dir.to_owned(), published, bundle, bundle_entries, written: Vec::new() })
     }
 
+    /// Removes what an interrupted publication left beyond the checkpoint, in a log that has `size` entries with its segments.
+    ///
+    /// Such a file can be torn. Were it kept, a later checkpoint would make it part of the log.
+    pub fn remove_leftovers(&self, size: u64) -> Result<(), ReadError> {
+        for level in 0..=LEVEL_MAX {
+            let (from, to) = (hashes_at_level(level, self.published), hashes_at_level(level, size));
+            for index in from / TILE_WIDTH..=to / TILE_WIDTH {
+                let kept = if index == from / TILE_WIDTH { from % TILE_WIDTH } else { 0 };
+                let tile = TileId::new(level, index, TILE_WIDTH)
+                    .map_err(|error| super::error::Damage::new(files::TILES, error.to_string()))?;
+                remove_wider(&self.dir.join(tile.path()), kept)?;
+                if level == 0 {
+                    remove_wider(&self.dir.join(entries_path(index, TILE_WIDTH)), kept)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Publishes all entries of `segments` (in order, ending at `head`) and removes the segments.
     pub fn publish(&mut self, view: &View, segments: &[Segment], head: &Head) -> Result<(), ReadError> {
         let dir = self.dir.clone();
@@ -140,4 +159,20 @@ impl Publisher {
             }
         }
     }
+}
+
+/// Removes a full tile and its partial ones wider than `kept`, none of which is part of the log.
+fn remove_wider(full: &Path, kept: u64) -> Result<(), ReadError> {
+    let gone = |result: io::Result<()>| match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ReadError::Io(full.to_owned(), error)),
+        _ => Ok(()),
+    };
+    gone(fs::remove_file(full))?;
+    let mut partial = full.to_owned().into_os_string();
+    partial.push(".p");
+    let partial = PathBuf::from(partial);
+    for width in kept + 1..TILE_WIDTH {
+        gone(fs::remove_file(partial.join(width.to_string())))?;
+    }
+    Ok(())
 }

@@ -78,6 +78,7 @@ pub fn recover(dir: &Path, signer: &Signer, options: &Options) -> Result<Recover
     check_anchor(dir, &view, &head, options.anchor)?;
 
     let mut publisher = Publisher::open(dir, checkpoint.size).map_err(|error| open_error(dir, error))?;
+    publisher.remove_leftovers(head.size).map_err(|error| open_error(dir, error))?;
     publisher.publish(&view, &segments, &head).map_err(|error| open_error(dir, error))?;
     let report = OpenReport {
         size: head.size,

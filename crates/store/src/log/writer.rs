@@ -46,8 +46,24 @@ struct Queue {
     publish: bool,
 }
 
+/// Counts since the log was opened, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Commits: one write and one sync each.
+    pub commits: u64,
+    /// Entries made durable.
+    pub entries: u64,
+    /// Bytes written to segments.
+    pub wal_bytes: u64,
+    /// Time spent in write and sync together.
+    pub sync_time: Duration,
+    /// Publications of tiles and checkpoint.
+    pub publications: u64,
+}
+
 #[derive(Debug, Default)]
 struct Progress {
+    stats: Stats,
     epoch: usize,
     durable: u64,
     published: u64,
@@ -235,6 +251,16 @@ impl Shared {
         self.tell_waiting_appenders();
     }
 
+    /// Counts so far.
+    pub fn stats(&self) -> Stats {
+        lock(&self.progress).stats
+    }
+
+    /// Entries waiting for the disk.
+    pub fn queued(&self) -> usize {
+        lock(&self.queue).leaves.len()
+    }
+
     /// Why the epoch ended, if it did.
     pub fn ended(&self) -> Option<LogError> {
         lock(&self.progress).ended.clone()
@@ -395,19 +421,28 @@ impl Writer {
             self.segment = Some(OpenSegment { first, file, bytes: 0, due });
         }
         let Some(segment) = &mut self.segment else { return Err(LogError::Closed) };
+        let started = Instant::now();
         segment.file.write_all(&self.out).map_err(|e| fail(&e))?;
         segment.file.sync_data().map_err(|e| fail(&e))?;
         if fresh {
             files::sync_dir(&dir.join(files::WAL)).map_err(|e| fail(&e))?;
         }
-        segment.bytes += self.out.len() as u64;
+        let took = started.elapsed();
+        let bytes = self.out.len() as u64;
+        segment.bytes += bytes;
         self.mark
             .write(Mark { size: head.size, root: head.root })
             .map_err(|error| LogError::from_io(&error, &dir.join(files::MARK)))?;
         self.tree = tree;
         let size = head.size;
         self.shared.view.commit(head, &batch.leaves, &frames);
-        self.shared.advance(|progress| progress.durable = size);
+        self.shared.advance(|progress| {
+            progress.durable = size;
+            progress.stats.commits += 1;
+            progress.stats.entries += batch.leaves.len() as u64;
+            progress.stats.wal_bytes += bytes;
+            progress.stats.sync_time += took;
+        });
         Ok(())
     }
 
@@ -477,6 +512,7 @@ pub fn run_publisher(shared: &Shared, mut publisher: Publisher, jobs: &Receiver<
         match publisher.publish(&shared.view, &[job.segment], &job.head) {
             Ok(()) => shared.advance(|progress| {
                 progress.published = job.head.size;
+                progress.stats.publications += 1;
                 progress.waiting = progress.waiting.saturating_sub(1);
             }),
             Err(error) => return shared.end(log_error(error)),

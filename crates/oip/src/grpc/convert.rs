@@ -33,7 +33,7 @@ pub struct Addressed {
 }
 
 /// How a request carries its tensors.
-pub fn wrote_raw(message: &ModelInferRequest) -> Encoding {
+pub fn encoding_of(message: &ModelInferRequest) -> Encoding {
     let typed = message.raw_input_contents.is_empty() && !message.inputs.is_empty();
     if typed { Encoding::Json } else { Encoding::Binary }
 }
@@ -43,7 +43,7 @@ pub fn wrote_raw(message: &ModelInferRequest) -> Encoding {
 /// # Errors
 /// [`WireError`], whose message can be sent to the caller: it holds names and counts, no values.
 pub fn message_to_call(message: ModelInferRequest, limits: &Limits) -> Result<Addressed, WireError> {
-    let encoding = wrote_raw(&message);
+    let encoding = encoding_of(&message);
     let raw: Vec<_> = message.inputs.into_iter().map(RawTensor::from).collect();
     let inputs = tensors(raw, &message.raw_input_contents, limits)?;
     limit("outputs", message.outputs.len(), limits.tensors)?;

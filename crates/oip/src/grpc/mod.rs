@@ -5,7 +5,7 @@ mod contents;
 mod convert;
 
 pub use codec::{BoundedCodec, BoundedDecoder, scan_fields};
-pub use convert::{Addressed, message_to_answer, message_to_call, write_answer, write_request, wrote_raw};
+pub use convert::{Addressed, encoding_of, message_to_answer, message_to_call, write_answer, write_request};
 
 /// Messages, client and server as generated from `proto/inference.proto`.
 #[allow(missing_docs, clippy::all, reason = "generated")]

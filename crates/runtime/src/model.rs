@@ -195,6 +195,10 @@ impl Model {
         let mut shapes = Vec::with_capacity(self.inputs.len());
         for info in &self.inputs {
             let Some(dims) = &info.shape else { return Ok(()) };
+            // Zeros are fair values for floats; for integers they may be divisors, steps or lengths.
+            if !matches!(info.data_type, Some(DataType::F32 | DataType::F64)) {
+                return Ok(());
+            }
             let mut shape = Vec::with_capacity(dims.len());
             for (at, dim) in dims.iter().enumerate() {
                 match dim {

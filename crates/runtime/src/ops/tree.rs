@@ -332,6 +332,10 @@ fn classifier(ctx: &NodeCtx<'_>) -> Compiled {
         labels: Some(labels),
     };
     scores.check()?;
+    if classes == 2 && scores.base.len() == 2 && votes.iter().any(|v| v.2 == 1) {
+        // onnxruntime drops the second class's votes here, so no result would be right for everyone.
+        op_bail!("has two classes, two base values and votes for the second class, which has no agreed meaning");
+    }
     let forest = Forest::build(&Listed::read(ctx)?, &votes)?;
     done(Ensemble { forest, scores, aggregate: Aggregate::Sum })
 }

@@ -127,16 +127,8 @@ impl Scores {
     /// Class of a row of two sums, and the scores written over them.
     fn two(&self, row: &mut [f32; 2], seen: [bool; 2]) -> usize {
         match self.base[..] {
-            // The first sum is what the reference adds here, also where it is empty; scikit-learn exports never meet it.
-            [_, base] if seen[1] => {
-                row[1] = base + row[0];
-                row[0] = -row[1];
-            }
-            [base0, base1] => {
-                row[1] += base1;
-                row[0] += base0;
-            }
-            [base] => row[0] += base,
+            // A class that no leaf voted for gets no base value.
+            [base, ..] if seen[0] => row[0] += base,
             _ => {}
         }
         let weight = if seen[1] { row[1] } else { row[0] };
@@ -150,8 +142,8 @@ impl Scores {
         let score = row[0];
         *row = match self.post {
             Post::Probit => [probit(score), 0.0],
-            _ if probabilities => [1.0 - score, score],
             Post::Logistic => [logistic(-score), logistic(score)],
+            _ if probabilities => [1.0 - score, score],
             _ => [-score, score],
         };
         class
@@ -164,8 +156,11 @@ pub(super) fn finish(scores: &Scores, mut sums: Vec<f32>, seen: Vec<bool>, rows:
     let mut classes = Vec::with_capacity(rows);
     for (row, seen) in sums.chunks_exact_mut(n).zip(seen.chunks_exact(n)) {
         if scores.labels.is_none() || n != 2 {
-            for (v, base) in row.iter_mut().zip(&scores.base) {
-                *v += base;
+            for ((v, base), seen) in row.iter_mut().zip(&scores.base).zip(seen) {
+                // A regressor's target without votes stays 0, a class without votes gets its base value.
+                if *seen || scores.labels.is_some() {
+                    *v += base;
+                }
             }
         }
         match (&scores.labels, <&mut [f32; 2]>::try_from(&mut *row)) {

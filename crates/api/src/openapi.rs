@@ -1,0 +1,208 @@
+//! The OpenAPI 3.1 document, written from one table of routes and kept in `docs/reference/openapi.json`.
+
+use gateway::ENTRIES;
+use serde_json::{Map, Value, json};
+
+/// A route: method, path, summary, whether it needs a key, body and answer (names of schemas), refusals.
+struct Route {
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    key: Key,
+    body: Option<&'static str>,
+    answer: &'static str,
+}
+
+#[derive(PartialEq)]
+enum Key {
+    Needed,
+    NotNeeded,
+}
+
+const fn read(path: &'static str, summary: &'static str, key: Key, answer: &'static str) -> Route {
+    Route { method: "get", path, summary, key, body: None, answer }
+}
+
+const fn ask(path: &'static str, summary: &'static str) -> Route {
+    Route { method: "post", path, summary, key: Key::Needed, body: Some("InferRequest"), answer: "InferResponse" }
+}
+
+const ROUTES: [Route; 14] = [
+    read("/v2", "Server metadata", Key::NotNeeded, "ServerMetadata"),
+    read("/v2/health/live", "Whether the server runs", Key::NotNeeded, "Live"),
+    read("/v2/health/ready", "Whether the ledger takes entries and a system is open", Key::NotNeeded, "Ready"),
+    read("/v2/models/{system}", "Inputs and outputs of a system", Key::Needed, "ModelMetadata"),
+    read("/v2/models/{system}/ready", "Whether a system answers", Key::NotNeeded, "ModelReady"),
+    ask("/v2/models/{system}/infer", "Ask a system; the answer carries a receipt"),
+    read("/v2/models/{system}/versions/{version}", "Inputs and outputs of a version", Key::Needed, "ModelMetadata"),
+    read("/v2/models/{system}/versions/{version}/ready", "Whether a version answers", Key::NotNeeded, "ModelReady"),
+    ask("/v2/models/{system}/versions/{version}/infer", "Ask a version; only the admitted one answers"),
+    read("/healthz", "Whether the process runs", Key::NotNeeded, "Live"),
+    read("/readyz", "What keeps the gateway from answering", Key::NotNeeded, "Readiness"),
+    read("/metrics", "Counters and histograms for Prometheus", Key::Needed, "text"),
+    read("/openapi.json", "This document", Key::NotNeeded, "object"),
+    read("/v2/", "Server metadata", Key::NotNeeded, "ServerMetadata"),
+];
+
+/// The document, pretty-printed with a line feed at its end.
+pub fn openapi() -> String {
+    let mut paths: Map<String, Value> = Map::new();
+    for route in &ROUTES {
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        if let Some(methods) = path.as_object_mut() {
+            methods.insert(route.method.to_owned(), operation(route));
+        }
+    }
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Asepsis gateway",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Open Inference Protocol v2 in front of guarded, audited models. Every answer carries a receipt; \
+                every refusal is problem+json with a stable code.",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" }
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer", "description": "An API key, `asepsis_NAME_SECRET`" },
+                "header": { "type": "apiKey", "in": "header", "name": "X-API-Key" }
+            },
+            "responses": { "Refused": {
+                "description": "A refusal; `code` is stable, `asepsis explain CODE` shows its page.",
+                "content": { crate::PROBLEM_JSON: { "schema": { "$ref": "#/components/schemas/Problem" } } }
+            } },
+            "schemas": schemas()
+        }
+    });
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn operation(route: &Route) -> Value {
+    let parameters: Vec<Value> = ["system", "version"]
+        .iter()
+        .filter(|name| route.path.contains(&format!("{{{name}}}")))
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .collect();
+    let schema = match route.answer {
+        "text" => json!({ "text/plain": { "schema": { "type": "string" } } }),
+        "object" => json!({ "application/json": { "schema": { "type": "object" } } }),
+        name => json!({ "application/json": { "schema": reference(name) } }),
+    };
+    let mut operation = json!({
+        "summary": route.summary,
+        "operationId": operation_id(route),
+        "parameters": parameters,
+        "responses": {
+            "200": { "description": "Answered", "content": schema },
+            "default": { "$ref": "#/components/responses/Refused" }
+        }
+    });
+    let Some(fields) = operation.as_object_mut() else { return operation };
+    if route.key == Key::Needed {
+        fields.insert("security".to_owned(), json!([{ "bearer": [] }, { "header": [] }]));
+    }
+    if let Some(body) = route.body {
+        fields.insert(
+            "requestBody".to_owned(),
+            json!({ "required": true, "content": {
+                "application/json": { "schema": reference(body) },
+                "application/octet-stream": { "schema": {
+                    "type": "string", "format": "binary",
+                    "description": "JSON, then the binary tensors; `Inference-Header-Content-Length` is the length of the JSON"
+                } }
+            } }),
+        );
+    }
+    operation
+}
+
+fn operation_id(route: &Route) -> String {
+    let words = route.path.split(['/', '.']).filter(|w| !w.is_empty());
+    let path = words.map(|w| w.trim_matches(['{', '}'])).collect::<Vec<_>>().join("_");
+    let slash = if route.path.ends_with('/') { "_slash" } else { "" };
+    format!("{}_{path}{slash}", route.method)
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn schemas() -> Value {
+    let text = || json!({ "type": "string" });
+    let list = |of: Value| json!({ "type": "array", "items": of });
+    let shape = || list(json!({ "type": "integer" }));
+    let object = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties });
+    let datatypes = ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"];
+    let tensor = |required: &[&str]| {
+        object(required, json!({
+            "name": text(), "shape": shape(), "datatype": { "type": "string", "enum": datatypes },
+            "parameters": { "type": "object" }, "data": { "type": "array" }
+        }))
+    };
+    let spec = object(&["name", "datatype", "shape"], json!({ "name": text(), "datatype": text(), "shape": shape() }));
+    let codes: Vec<&str> = ENTRIES.iter().map(|e| e.id).collect();
+    let said = object(&["outcome"], json!({
+        "outcome": { "type": "string", "enum": ["clean", "found", "inconclusive"] },
+        "severity": text(), "message": text(), "remedy": text(),
+        "more": { "type": "integer", "description": "findings beside the worst one" }
+    }));
+    let verdicts = json!({ "type": "object", "additionalProperties": said, "description": "guard instance → what it said" });
+    json!({
+        "ServerMetadata": object(&["name", "version", "extensions"], json!({ "name": text(), "version": text(), "extensions": list(text()) })),
+        "Live": object(&["live"], json!({ "live": { "type": "boolean" } })),
+        "Ready": object(&["ready"], json!({ "ready": { "type": "boolean" } })),
+        "Readiness": object(&["ready", "ledger", "systems"], json!({
+            "ready": { "type": "boolean" }, "ledger": text(), "systems": { "type": "object", "additionalProperties": text() }
+        })),
+        "ModelReady": object(&["name", "ready"], json!({ "name": text(), "ready": { "type": "boolean" } })),
+        "ModelMetadata": object(&["name", "versions", "platform", "inputs", "outputs"], json!({
+            "name": text(), "versions": list(text()), "platform": text(), "inputs": list(spec.clone()), "outputs": list(spec)
+        })),
+        "InferRequest": object(&["inputs"], json!({
+            "id": text(), "parameters": { "type": "object" },
+            "inputs": list(tensor(&["name", "shape", "datatype"])),
+            "outputs": list(object(&["name"], json!({ "name": text(), "parameters": { "type": "object" } })))
+        })),
+        "InferResponse": object(&["model_name", "outputs", "parameters"], json!({
+            "model_name": text(), "model_version": text(), "id": text(), "outputs": list(tensor(&["name", "shape", "datatype"])),
+            "parameters": object(&["asepsis_receipt", "asepsis_model", "asepsis_advice", "asepsis_verdicts"], json!({
+                "asepsis_receipt": { "type": "string", "description": "position of the closing entry in the ledger" },
+                "asepsis_model": { "type": "string", "description": "content digest of the model that answered" },
+                "asepsis_advice": { "type": "string", "enum": ["use", "use with care", "do not use"] },
+                "asepsis_verdicts": { "type": "string", "description": "JSON text: guard instance → what it said" }
+            }))
+        })),
+        "Problem": object(&["type", "title", "status", "detail", "code", "what_to_do", "error"], json!({
+            "type": text(), "title": text(), "status": { "type": "integer" }, "detail": text(),
+            "code": { "type": "string", "enum": codes }, "what_to_do": text(), "receipt": text(), "verdicts": verdicts,
+            "error": { "type": "string", "description": "code and message in one line, as clients of the protocol show it" }
+        }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_document_is_fresh() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/openapi.json");
+        if std::env::var_os("ASEPSIS_BLESS").is_some() {
+            std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference")).unwrap();
+            std::fs::write(path, openapi()).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == openapi(), "docs/reference/openapi.json is stale: run this test with ASEPSIS_BLESS=1");
+    }
+
+    #[test]
+    fn operation_ids_are_unique() {
+        let mut ids: Vec<_> = ROUTES.iter().map(operation_id).collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), ROUTES.len());
+    }
+}

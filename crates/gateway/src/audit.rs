@@ -1,0 +1,365 @@
+//! The audit entries around an exchange. An [`AuditReceipt`] is made by opening an entry and by nothing else, and the
+//! model takes one: no effect without a trace. An entry that is dropped without being closed (the caller hung up, a
+//! task was cancelled) closes itself.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::{
+    Advice, ClientId, Clock, Digest, GuardNote, GuardVerdict, InferenceReply, InferenceRequest, Outcome, Record,
+    SystemId,
+};
+use tokio::sync::broadcast;
+
+use crate::event::{Event, Exchange, Message, is_rehearsal};
+use crate::{DigestKey, Journal, JournalError, Metrics, Pending, Refusal};
+
+/// Most places that one guard leaves in an entry; the rest is in the verdicts that the caller got.
+pub const PLACES_MAX: usize = 8;
+/// Most bytes of a place: names of features are short, names that a caller made up need not be kept whole.
+const PLACE_CHARS_MAX: usize = 64;
+/// Most messages of one guard in an event.
+const MESSAGES_MAX: usize = 4;
+/// Most kinds of rejection told apart in one second; the rest is counted by code alone.
+pub const REJECTION_KINDS_MAX: usize = 256;
+/// Events that a slow watcher may lag behind before it misses some.
+const EVENTS_MAX: usize = 4_096;
+
+/// Proof that the exchange has an entry in the ledger.
+#[derive(Debug)]
+pub struct AuditReceipt {
+    index: u64,
+}
+
+impl AuditReceipt {
+    /// Position of the opening entry.
+    pub const fn index(&self) -> u64 {
+        self.index
+    }
+}
+
+type Rejection = (&'static str, Option<ClientId>, Option<SystemId>);
+
+/// Writes what happens: ledger, events, counters.
+pub(crate) struct Audit {
+    journal: Arc<dyn Journal>,
+    pub(crate) clock: Arc<dyn Clock>,
+    key: DigestKey,
+    events: broadcast::Sender<Event>,
+    pub(crate) metrics: Metrics,
+    rejections: Mutex<Rejections>,
+    failing: AtomicBool,
+}
+
+#[derive(Default)]
+struct Rejections {
+    second: u64,
+    counts: BTreeMap<Rejection, u32>,
+}
+
+/// How an exchange went between its two entries.
+pub(crate) struct Conclusion<T> {
+    pub(crate) verdicts: Vec<GuardVerdict>,
+    pub(crate) model: Option<Digest>,
+    pub(crate) model_us: u64,
+    pub(crate) result: Result<T, Refusal>,
+}
+
+impl<T> Conclusion<T> {
+    /// Nothing has happened yet; it counts as a caller who left until something does.
+    pub(crate) const fn started() -> Self {
+        Self { verdicts: Vec::new(), model: None, model_us: 0, result: Err(Refusal::CallerGone) }
+    }
+}
+
+impl Audit {
+    pub(crate) fn new(journal: Arc<dyn Journal>, clock: Arc<dyn Clock>, key: &[u8; 32]) -> Self {
+        let (events, _) = broadcast::channel(EVENTS_MAX);
+        let (metrics, rejections, failing) = (Metrics::default(), Mutex::default(), AtomicBool::new(false));
+        Self { journal, clock, key: DigestKey::new(key), events, metrics, rejections, failing }
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Opens the entry of an exchange.
+    pub(crate) fn open(
+        &self,
+        client: &ClientId,
+        request: &InferenceRequest,
+        started_us: u64,
+    ) -> Result<OpenEntry<'_>, Refusal> {
+        let mut number = [0; 16];
+        getrandom::fill(&mut number).map_err(|_| Refusal::LedgerUnavailable)?;
+        let exchange = hex(&number);
+        let rows = u32::try_from(request.rows()).unwrap_or(u32::MAX);
+        let opened = self.append(&Record::Opened {
+            at: self.clock.now(),
+            exchange: exchange.clone(),
+            client: client.clone(),
+            system: request.system.clone(),
+            request: self.key.of_tensors(request.inputs.expose()),
+            rows,
+        })?;
+        self.metrics.open_exchanges.fetch_add(1, Ordering::Relaxed);
+        let receipt = AuditReceipt { index: opened.index };
+        let (client, system) = (client.clone(), request.system.clone());
+        Ok(OpenEntry { audit: self, receipt, opened: Some(opened), exchange, client, system, rows, started_us, closed: false })
+    }
+
+    /// False after the ledger refused an entry, until it takes one again.
+    pub(crate) fn is_healthy(&self) -> bool {
+        !self.failing.load(Ordering::Relaxed)
+    }
+
+    fn noted<T>(&self, result: Result<T, JournalError>) -> Result<T, Refusal> {
+        let failing = matches!(result, Err(JournalError::Failed(_)));
+        if self.failing.swap(failing, Ordering::Relaxed) != failing {
+            match &result {
+                Err(error) => tracing::error!(%error, "the ledger cannot be written; every request is refused"),
+                Ok(_) => tracing::info!("the ledger can be written again"),
+            }
+        }
+        result.map_err(|error| match error {
+            JournalError::Busy => Refusal::Busy { retry_after_s: 1 },
+            JournalError::Failed(_) => Refusal::LedgerUnavailable,
+        })
+    }
+
+    /// Counts a caller that was turned away; written once a second for each kind.
+    pub(crate) fn reject(&self, refusal: &Refusal, client: Option<&ClientId>, system: Option<&SystemId>) {
+        let code = refusal.code();
+        self.metrics.refused(code, system);
+        let _ = self.events.send(Event::Rejected {
+            at: self.clock.now(),
+            code,
+            client: client.cloned(),
+            system: system.cloned(),
+            rehearsal: client.is_some_and(is_rehearsal),
+        });
+        let second = self.clock.monotonic_us() / 1_000_000;
+        let due = {
+            let mut rejections = self.rejections.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = if rejections.second == second { BTreeMap::new() } else { std::mem::take(&mut rejections.counts) };
+            rejections.second = second;
+            let mut kind = (code, client.cloned(), system.cloned());
+            if rejections.counts.len() >= REJECTION_KINDS_MAX && !rejections.counts.contains_key(&kind) {
+                kind = (code, None, None);
+            }
+            let count = rejections.counts.entry(kind).or_default();
+            *count = count.saturating_add(1);
+            due
+        };
+        self.write_rejections(due);
+    }
+
+    /// Writes the rejections counted so far; called once a second and at the end.
+    pub(crate) fn flush_rejections(&self) {
+        let due = std::mem::take(&mut self.rejections.lock().unwrap_or_else(PoisonError::into_inner).counts);
+        self.write_rejections(due);
+    }
+
+    fn write_rejections(&self, due: BTreeMap<Rejection, u32>) {
+        for ((code, client, system), count) in due {
+            let record = Record::Rejected { at: self.clock.now(), code: code.to_owned(), client, system, count };
+            if self.append(&record).is_err() {
+                tracing::error!(code, count, "rejections could not be written to the ledger");
+            }
+        }
+    }
+
+    fn append(&self, record: &Record) -> Result<Pending, Refusal> {
+        let entry = serde_json::to_vec(record).map_err(|_| Refusal::LedgerUnavailable)?;
+        let pending = self.noted(self.journal.append(&entry))?;
+        self.metrics.ledger_size.fetch_max(pending.index + 1, Ordering::Relaxed);
+        Ok(pending)
+    }
+}
+
+/// An exchange whose opening entry is in the ledger and whose closing entry is owed.
+pub(crate) struct OpenEntry<'a> {
+    audit: &'a Audit,
+    receipt: AuditReceipt,
+    opened: Option<Pending>,
+    exchange: String,
+    client: ClientId,
+    system: SystemId,
+    rows: u32,
+    started_us: u64,
+    closed: bool,
+}
+
+impl<'a> OpenEntry<'a> {
+    pub(crate) const fn receipt(&self) -> &AuditReceipt {
+        &self.receipt
+    }
+
+    /// Writes the closing entry. The event goes out when what comes back is dropped, so that it knows the commit wait.
+    pub(crate) fn close(
+        mut self,
+        verdicts: &[GuardVerdict],
+        model: Option<Digest>,
+        model_us: u64,
+        result: Result<&InferenceReply, &Refusal>,
+    ) -> Result<Announcement<'a>, Refusal> {
+        self.closed = true;
+        let mut announcement = self.write(verdicts, model, model_us, result)?;
+        announcement.opened = self.opened.take();
+        Ok(announcement)
+    }
+
+    fn write(
+        &self,
+        verdicts: &[GuardVerdict],
+        model: Option<Digest>,
+        model_us: u64,
+        result: Result<&InferenceReply, &Refusal>,
+    ) -> Result<Announcement<'a>, Refusal> {
+        let audit = self.audit;
+        let advice = if result.is_ok() { Advice::from_verdicts(verdicts) } else { Advice::DoNotUse };
+        let refused = result.err().map(Refusal::code);
+        let guards = notes(verdicts);
+        let took_us = audit.clock.monotonic_us().saturating_sub(self.started_us);
+        let at = audit.clock.now();
+        let closed = audit.append(&Record::Closed {
+            at,
+            exchange: self.exchange.clone(),
+            opened: self.receipt.index(),
+            model,
+            reply: result.ok().map(|reply| audit.key.of_tensors(reply.outputs.expose())),
+            refused: refused.map(str::to_owned),
+            advice,
+            guards: guards.clone(),
+            took_us,
+        })?;
+        match refused {
+            None => audit.metrics.answered(&self.system, &self.client, advice, self.rows),
+            Some(code) => audit.metrics.refused(code, Some(&self.system)),
+        }
+        count(&audit.metrics, &self.system, verdicts, model_us, model.is_some());
+        let event = Exchange {
+            ledger_index: closed.index,
+            at,
+            system: self.system.clone(),
+            client: self.client.clone(),
+            rows: self.rows,
+            advice,
+            refused,
+            guards,
+            messages: messages(verdicts),
+            took_us,
+            model_us,
+            commit_wait_us: 0,
+            rehearsal: is_rehearsal(&self.client),
+        };
+        Ok(Announcement { audit, event: Some(Box::new(event)), opened: None, closed, advice })
+    }
+}
+
+impl Drop for OpenEntry<'_> {
+    fn drop(&mut self) {
+        self.audit.metrics.open_exchanges.fetch_sub(1, Ordering::Relaxed);
+        if !self.closed {
+            let gone = Refusal::CallerGone;
+            if self.write(&[], None, 0, Err(&gone)).is_err() {
+                tracing::error!(opened = self.receipt.index(), "an exchange could not be closed in the ledger");
+            }
+        }
+    }
+}
+
+/// A closed exchange that those who watch have not heard of yet.
+pub(crate) struct Announcement<'a> {
+    audit: &'a Audit,
+    event: Option<Box<Exchange>>,
+    opened: Option<Pending>,
+    closed: Pending,
+    pub(crate) advice: Advice,
+}
+
+impl Announcement<'_> {
+    /// Position of the closing entry.
+    pub(crate) const fn index(&self) -> u64 {
+        self.closed.index
+    }
+
+    /// Waits until both entries are durable. Both are asked: between them the log may have failed and been reopened.
+    pub(crate) async fn durable(&mut self) -> Result<(), Refusal> {
+        let mut done = (&mut self.closed.durable).await;
+        if let (Ok(()), Some(opened)) = (&done, self.opened.take()) {
+            done = opened.durable.await;
+        }
+        self.audit.noted(done)
+    }
+
+    pub(crate) fn waited(&mut self, us: u64) {
+        self.audit.metrics.commit_wait_us.record(us);
+        if let Some(event) = &mut self.event {
+            event.commit_wait_us = us;
+        }
+    }
+}
+
+impl Drop for Announcement<'_> {
+    fn drop(&mut self) {
+        if let Some(event) = self.event.take() {
+            let _ = self.audit.events.send(Event::Exchange(event));
+        }
+    }
+}
+
+fn count(metrics: &Metrics, system: &SystemId, verdicts: &[GuardVerdict], model_us: u64, model_ran: bool) {
+    verdicts.iter().for_each(|v| metrics.guard(system, &v.instance, v.outcome.word()));
+    metrics.guards_us.record(verdicts.iter().map(|v| v.took_us).sum());
+    if model_ran {
+        metrics.model_us.record(model_us);
+    }
+}
+
+/// What guards that were not clean leave in the ledger: places without values.
+fn notes(verdicts: &[GuardVerdict]) -> Vec<GuardNote> {
+    let dirty = verdicts.iter().filter(|v| !v.outcome.is_clean());
+    dirty
+        .map(|v| {
+            let mut places: Vec<String> = Vec::new();
+            for name in v.outcome.findings().iter().filter_map(|f| f.location.name.as_deref()) {
+                let name: String = name.chars().take(PLACE_CHARS_MAX).collect();
+                if places.len() < PLACES_MAX && !places.contains(&name) {
+                    places.push(name);
+                }
+            }
+            GuardNote { instance: v.instance.clone(), outcome: v.outcome.word().to_owned(), places }
+        })
+        .collect()
+}
+
+fn messages(verdicts: &[GuardVerdict]) -> Vec<Message> {
+    let mut all = Vec::new();
+    for verdict in verdicts {
+        if let Outcome::Inconclusive { doubt, .. } = &verdict.outcome {
+            all.push(Message {
+                instance: verdict.instance.clone(),
+                check: doubt.check.clone(),
+                severity: "inconclusive".to_owned(),
+                message: doubt.reason.clone(),
+                remedy: String::new(),
+            });
+        }
+        all.extend(verdict.outcome.findings().iter().take(MESSAGES_MAX).map(|finding| Message {
+            instance: verdict.instance.clone(),
+            check: finding.check.clone(),
+            severity: finding.severity.to_string(),
+            message: finding.message.clone(),
+            remedy: finding.remedy.clone(),
+        }));
+    }
+    all
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |n: u8| DIGITS.get(usize::from(n)).copied().unwrap_or('0');
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
+}

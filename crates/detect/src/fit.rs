@@ -166,10 +166,23 @@ fn check(schema: &InputSchema, data: &Reference, what: &'static str) -> Result<(
 }
 
 impl Fitted {
+    /// The bytes to store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Serialising numbers and vectors into memory cannot fail; no bytes would be refused when read.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads stored bytes.
+    ///
+    /// # Errors
+    /// [`FitError::Stale`] when they are not a fit of this version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FitError> {
+        serde_json::from_slice(bytes).map_err(|_| FitError::Stale)
+    }
+
     /// Digest of the content: changes with any estimate or threshold.
     pub fn digest(&self) -> Digest {
-        // Serialising numbers and vectors into memory cannot fail; an empty text would only make the digest useless.
-        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+        Digest::of(&self.to_bytes())
     }
 
     /// False-positive rate of `out-of-distribution` that holds for exchangeable patients; above the configured one when

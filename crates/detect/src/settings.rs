@@ -34,6 +34,20 @@ pub struct GuardSettings {
     pub extraction: ExtractionSettings,
 }
 
+impl GuardSettings {
+    /// The guards by the name of their instance, with what they have in common.
+    pub fn modes(&self) -> [(&'static str, Common); 6] {
+        [
+            ("schema", self.schema.common()),
+            ("clinical-range", self.clinical_range.common()),
+            ("out-of-distribution", self.out_of_distribution.common()),
+            ("uncertainty", self.uncertainty.common()),
+            ("query-similarity", self.query_similarity.common()),
+            ("extraction", self.extraction.common()),
+        ]
+    }
+}
+
 /// What every guard has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Common {
@@ -53,7 +67,7 @@ macro_rules! guard_settings {
      $($(#[$field_doc:meta])* $field:ident: $kind:ty = $default:expr;)*) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        #[serde(default, deny_unknown_fields)]
+        #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
         pub struct $name {
             /// Whether it runs at all.
             pub enabled: bool,
@@ -259,9 +273,9 @@ mod tests {
         for bad in [
             r#"{"clinical_range": {}}"#,
             r#"{"schema": {"mod": "block"}}"#,
-            r#"{"out-of-distribution": {"false_positive_rate": 0}}"#,
-            r#"{"out-of-distribution": {"false_positive_rate": 0.6}}"#,
-            r#"{"query-similarity": {"near_rows": 0}}"#,
+            r#"{"out-of-distribution": {"false-positive-rate": 0}}"#,
+            r#"{"out-of-distribution": {"false-positive-rate": 0.6}}"#,
+            r#"{"query-similarity": {"near-rows": 0}}"#,
         ] {
             assert!(serde_json::from_str::<GuardSettings>(bad).is_err(), "{bad}");
         }

@@ -144,17 +144,18 @@ fn times(square: &[f64], x: &[f64]) -> Vec<f64> {
     square.chunks_exact(x.len().max(1)).map(|row| row.iter().zip(x).map(|(a, b)| a * b).sum()).collect()
 }
 
-/// Modified Gram–Schmidt; vectors that vanish become 0 and stay so.
+/// Modified Gram–Schmidt; vectors that lie in the span of earlier ones, up to rounding, become 0 and stay so.
 fn orthonormalise(basis: &mut [Vec<f64>]) {
     for i in 0..basis.len() {
         let (done, rest) = basis.split_at_mut(i);
         let Some(axis) = rest.first_mut() else { return };
+        let before = axis.iter().map(|v| v * v).sum::<f64>().sqrt();
         for earlier in done.iter() {
             let dot: f64 = axis.iter().zip(earlier).map(|(a, b)| a * b).sum();
             axis.iter_mut().zip(earlier).for_each(|(a, b)| *a -= dot * b);
         }
         let length = axis.iter().map(|v| v * v).sum::<f64>().sqrt();
-        let scale = if length > 1e-30 { length.recip() } else { 0.0 };
+        let scale = if length > before * 1e-10 && length > 1e-30 { length.recip() } else { 0.0 };
         axis.iter_mut().for_each(|v| *v *= scale);
     }
 }

@@ -67,7 +67,7 @@ impl Matrix {
     }
 
     /// The rows in order.
-    pub fn iter_rows(&self) -> impl Iterator<Item = &[f32]> {
+    pub fn iter_rows(&self) -> impl Iterator<Item = &[f32]> + Clone {
         (0..self.rows).map(|i| self.row(i))
     }
 

@@ -1,0 +1,125 @@
+//! The seam to the control plane: what pages ask, and what people do. Two implementations exist: the hospital itself, and the made-up one
+//! that previews and browser tests look at.
+
+use std::future::Future;
+
+use access::{Action, Principal, Resource, Secret, SessionRecord};
+use app::catalogue::Page;
+use app::live::Live;
+use app::overview::Overview;
+use app::{AppError, ReceiptView};
+use domain::{ClientId, SystemId};
+
+/// What a person does from a page. Each is one use case of `app`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Takes an alarm.
+    Acknowledge {
+        /// Number of the alarm.
+        alarm: i64,
+    },
+    /// Shuts a client out.
+    Quarantine {
+        /// Which.
+        client: ClientId,
+        /// Why.
+        reason: String,
+        /// For how many hours; none until somebody lifts it.
+        hours: Option<u32>,
+    },
+    /// Lets a client in again.
+    LiftQuarantine {
+        /// Which.
+        client: ClientId,
+    },
+    /// Stops a system.
+    Suspend {
+        /// Which.
+        system: SystemId,
+        /// Why.
+        reason: String,
+    },
+    /// Lets a system answer again.
+    Resume {
+        /// Which.
+        system: SystemId,
+    },
+    /// Lets a gate open although a control is not met.
+    AcceptRisk {
+        /// Which system.
+        system: SystemId,
+        /// Which control.
+        control: String,
+        /// For how many days.
+        days: u32,
+        /// Why.
+        reason: String,
+    },
+    /// Says that an answer was wrong.
+    Flag {
+        /// Position of its closing entry in the ledger.
+        ledger_index: u64,
+        /// Why, where given.
+        reason: Option<String>,
+    },
+    /// Writes down that the traffic of a system was looked at.
+    Review {
+        /// Which.
+        system: SystemId,
+    },
+    /// Admits the present files again.
+    Readmit {
+        /// Which.
+        system: SystemId,
+    },
+    /// Loads the configuration again.
+    Reload,
+}
+
+/// The hospital as the console sees it.
+pub trait House: Send + Sync + 'static {
+    /// What is going on, and when it changes.
+    fn live(&self) -> &Live;
+
+    /// Everything that pages name.
+    fn catalogue(&self) -> &[Page];
+
+    /// Asks the policies.
+    fn may(&self, who: &Principal, action: Action, on: &Resource) -> bool;
+
+    /// One moment's picture of everything.
+    ///
+    /// # Errors
+    /// When state or ledger cannot be read.
+    fn overview(&self) -> impl Future<Output = Result<Overview, AppError>> + Send;
+
+    /// Turns the token of a sign-in link into a session; works once.
+    ///
+    /// # Errors
+    /// When the link is damaged, unknown, used or too old.
+    fn sign_in(&self, token: &str) -> impl Future<Output = Result<(SessionRecord, Secret), AppError>> + Send;
+
+    /// The session of a cookie.
+    ///
+    /// # Errors
+    /// When there is none, or it is over.
+    fn session(&self, cookie: &str) -> impl Future<Output = Result<SessionRecord, AppError>> + Send;
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    fn sign_out(&self, cookie: &str) -> impl Future<Output = Result<(), AppError>> + Send;
+
+    /// A ledger entry with its proof.
+    ///
+    /// # Errors
+    /// When there is no such entry, or it cannot be read.
+    fn receipt(&self, index: u64) -> impl Future<Output = Result<ReceiptView, AppError>> + Send;
+
+    /// Does what a person asked; refuses what the person may not.
+    ///
+    /// # Errors
+    /// When the person may not, the input makes no sense, or it cannot be stored.
+    fn act(&self, who: &Principal, command: Command) -> impl Future<Output = Result<(), AppError>> + Send;
+}

@@ -122,10 +122,11 @@ fn blank_char(c: char) -> impl Iterator<Item = char> {
     std::iter::repeat_n(if c == '\n' { '\n' } else { ' ' }, c.len_utf8())
 }
 
-/// Blanks every item under `#[cfg(test)]`: a block to its closing brace, a `mod x;` or `use` to its semicolon.
+/// Blanks every item that is a test or only there for tests: a block to its closing brace, a `mod x;` to its semicolon.
 fn blank_tests(code: &str) -> String {
     let mut out = code.to_owned();
-    for at in positions(code, "#[cfg(test)]") {
+    let marks = ["#[cfg(test)]", "#[test]", "#[tokio::test"];
+    for at in marks.iter().flat_map(|mark| positions(code, mark)) {
         let body = code[at..].find(['{', ';']).map_or(code.len(), |i| at + i);
         let end = if code[body..].starts_with('{') { matching_brace(code, body) } else { Some(body + 1) };
         let end = end.unwrap_or(code.len());

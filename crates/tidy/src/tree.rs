@@ -13,7 +13,9 @@ const MADE_BY_FUZZING: [&str; 3] = ["fuzz/corpus", "fuzz/artifacts", "fuzz/cover
 
 /// Root of the repository.
 pub(crate) fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // What cargo says now, not what it said when this was compiled: a target directory may serve several clones.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     here.parent().and_then(Path::parent).expect("tidy lives in crates/tidy").to_path_buf()
 }
 

@@ -46,7 +46,8 @@ pub fn parse_entries(bytes: &[u8], entries_max: usize) -> Result<Vec<&[u8]>, Bun
         }
         let truncated = BundleError::Truncated(entries.len());
         let (length, body) = rest.split_first_chunk::<2>().ok_or(truncated.clone())?;
-        let (entry, after) = body.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(truncated)?;
+        let (entry, after) =
+            body.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(truncated)?;
         entries.push(entry);
         rest = after;
     }
@@ -77,5 +78,16 @@ mod tests {
             Err(BundleError::EntryTooLarge(ENTRY_BYTES_MAX + 1))
         );
         assert_eq!(out, [1]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic_and_what_is_read_is_written_the_same(bytes in proptest::collection::vec(0u8..4, 0..200)) {
+            if let Ok(entries) = parse_entries(&bytes, 256) {
+                let mut again = Vec::new();
+                entries.iter().for_each(|entry| push_entry(&mut again, entry).unwrap());
+                proptest::prop_assert_eq!(again, bytes);
+            }
+        }
     }
 }

@@ -63,8 +63,12 @@ impl Checkpoint {
         let body = text.strip_suffix('\n').ok_or(malformed("it does not end in a newline"))?;
         let mut lines = body.split('\n');
         let origin = lines.next().filter(|line| !line.is_empty()).ok_or(malformed("no origin line"))?;
-        let size = lines.next().and_then(parse_decimal).ok_or(malformed("the size line is not a decimal number"))?;
-        let root = lines.next().and_then(Hash::from_base64).ok_or(malformed("the root line is not base64 of 32 bytes"))?;
+        let size =
+            lines.next().and_then(parse_decimal).ok_or(malformed("the size line is not a decimal number"))?;
+        let root = lines
+            .next()
+            .and_then(Hash::from_base64)
+            .ok_or(malformed("the root line is not base64 of 32 bytes"))?;
         let mut extension = Vec::new();
         for line in lines {
             if line.is_empty() {
@@ -94,7 +98,10 @@ impl Checkpoint {
         let note = Note::parse(note)?;
         let checkpoint = Self::parse_text(note.verify(verifier)?)?;
         if checkpoint.origin != verifier.name() {
-            return Err(CheckpointError::Origin { expected: verifier.name().to_owned(), found: checkpoint.origin });
+            return Err(CheckpointError::Origin {
+                expected: verifier.name().to_owned(),
+                found: checkpoint.origin,
+            });
         }
         Ok(checkpoint)
     }
@@ -116,7 +123,10 @@ mod tests {
     fn the_specification_example_is_read() {
         let text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
         let checkpoint = Checkpoint::parse_text(text).unwrap();
-        assert_eq!((checkpoint.origin.as_str(), checkpoint.size), ("example.com/behind-the-sofa", 20_852_163));
+        assert_eq!(
+            (checkpoint.origin.as_str(), checkpoint.size),
+            ("example.com/behind-the-sofa", 20_852_163)
+        );
         assert_eq!(checkpoint.to_text(), text);
         let note = format!(
             "{text}\n\u{2014} example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n"
@@ -128,9 +138,19 @@ mod tests {
     fn other_texts_are_refused() {
         let root = leaf_hash(b"");
         for text in [
-            String::new(), "\n".into(), "o\n".into(), "o\n1\n".into(), format!("\n1\n{root}\n"), format!("o\n01\n{root}\n"),
-            format!("o\n-1\n{root}\n"), format!("o\n+1\n{root}\n"), format!("o\n1\n{root}"), format!("o\n1\n{root}\n\n"),
-            format!("o\n1\n{root}=\n"), format!("o\n18446744073709551616\n{root}\n"), format!("o\n1\n{root}\na\n\nb\n"),
+            String::new(),
+            "\n".into(),
+            "o\n".into(),
+            "o\n1\n".into(),
+            format!("\n1\n{root}\n"),
+            format!("o\n01\n{root}\n"),
+            format!("o\n-1\n{root}\n"),
+            format!("o\n+1\n{root}\n"),
+            format!("o\n1\n{root}"),
+            format!("o\n1\n{root}\n\n"),
+            format!("o\n1\n{root}=\n"),
+            format!("o\n18446744073709551616\n{root}\n"),
+            format!("o\n1\n{root}\na\n\nb\n"),
             format!("o\n1\n{root}\n{}", "e\n".repeat(EXTENSION_LINES_MAX + 1)),
         ] {
             assert!(Checkpoint::parse_text(&text).is_err(), "{text:?}");

@@ -100,7 +100,9 @@ impl EdgeTiles {
 
 impl TileReader for EdgeTiles {
     fn read_tile(&self, tile: TileId) -> Result<Vec<Hash>, String> {
-        self.tile(tile).map(<[Hash]>::to_vec).ok_or_else(|| format!("tile `{}` is not in memory", tile.path()))
+        self.tile(tile)
+            .map(<[Hash]>::to_vec)
+            .ok_or_else(|| format!("tile `{}` is not in memory", tile.path()))
     }
 }
 

@@ -32,7 +32,9 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use edge::EdgeTiles;
 pub use hash::{Hash, leaf_hash, node_hash};
 pub use note::{Note, NoteError, Signer, Verifier};
-pub use proof::{ProofError, TileReader, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion};
+pub use proof::{
+    ProofError, TileReader, prove_consistency, prove_inclusion, root_at, verify_consistency, verify_inclusion,
+};
 pub use proof_file::{ProofFile, ProofFileError};
 pub use tile::{LayoutError, TILE_WIDTH, TileId};
 pub use tree::Tree;

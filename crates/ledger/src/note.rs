@@ -22,13 +22,17 @@ const SIGNATURE_PREFIX: &str = "\u{2014} ";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
     /// The name is empty, too long, or has a space, a control character or a plus in it.
-    #[error("key name `{0}` is empty, too long or holds a space, control character or plus; choose one like `ledger.hospital.example`")]
+    #[error(
+        "key name `{0}` is empty, too long or holds a space, control character or plus; choose one like `ledger.hospital.example`"
+    )]
     Name(String),
     /// The key text is malformed.
     #[error("not a {0} key text; expected `{expected}`", expected = if *.0 == "signing" { "PRIVATE+KEY+NAME+ID+BASE64" } else { "NAME+ID+BASE64" })]
     KeyText(&'static str),
     /// The key id does not belong to name and key.
-    #[error("the key id in the key text of `{0}` does not fit its name and key; the text was changed or cut short")]
+    #[error(
+        "the key id in the key text of `{0}` does not fit its name and key; the text was changed or cut short"
+    )]
     KeyId(String),
     /// Too large.
     #[error("note of {0} bytes is larger than 262144; it is not a checkpoint")]
@@ -68,7 +72,9 @@ fn key_id(name: &str, key: &VerifyingKey) -> u32 {
 fn parse_key(text: &str, kind: &'static str) -> Result<(String, u32, [u8; 32]), NoteError> {
     let malformed = NoteError::KeyText(kind);
     let mut parts = text.splitn(3, '+');
-    let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else { return Err(malformed) };
+    let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(malformed);
+    };
     check_name(name)?;
     if id.len() != 8 || !id.bytes().all(|b| b.is_ascii_hexdigit()) || key.len() > 64 {
         return Err(malformed);
@@ -224,7 +230,8 @@ impl Note {
         }
         let note = std::str::from_utf8(bytes).map_err(|_| NoteError::Malformed("not UTF-8"))?;
         check_text(note)?;
-        let at = note.rfind("\n\n").ok_or(NoteError::Malformed("no empty line between text and signatures"))?;
+        let at =
+            note.rfind("\n\n").ok_or(NoteError::Malformed("no empty line between text and signatures"))?;
         let (text, rest) = note.split_at_checked(at + 1).ok_or(NoteError::Malformed("no text"))?;
         let lines = rest
             .strip_prefix('\n')
@@ -246,7 +253,8 @@ impl Note {
     /// [`NoteError::Unsigned`], [`NoteError::BadSignature`].
     pub fn verify(&self, verifier: &Verifier) -> Result<&str, NoteError> {
         let mut verified = false;
-        for line in self.signatures.iter().filter(|line| line.name == verifier.name && line.id == verifier.id) {
+        for line in self.signatures.iter().filter(|line| line.name == verifier.name && line.id == verifier.id)
+        {
             let bad = || NoteError::BadSignature(verifier.name.clone());
             let signature = Signature::from_slice(&line.signature).map_err(|_| bad())?;
             // Strict: refuses small-order keys and non-canonical encodings, so that two checkers never disagree.
@@ -350,7 +358,11 @@ mod tests {
     #[test]
     fn malformed_keys_are_refused_without_repeating_them() {
         for text in [
-            "", "PRIVATE+KEY+", "a+b", "PeterNeumann+c74f20a3+", "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "",
+            "PRIVATE+KEY+",
+            "a+b",
+            "PeterNeumann+c74f20a3+",
+            "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
             "Peter Neumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
             "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10T",
             "PeterNeumann+c74f20a3+Ahpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",

@@ -29,7 +29,9 @@ pub enum ProofError {
         new: u64,
     },
     /// The number of hashes does not fit index and sizes.
-    #[error("the proof has {found} hashes, which does not fit its index and sizes; it was changed or cut short")]
+    #[error(
+        "the proof has {found} hashes, which does not fit its index and sizes; it was changed or cut short"
+    )]
     Length {
         /// Hashes given.
         found: usize,
@@ -137,7 +139,11 @@ pub fn peaks_at<R: TileReader + ?Sized>(reader: &R, size: u64) -> Result<Vec<Has
 ///
 /// # Errors
 /// [`ProofError::IndexOutside`], [`ProofError::Tile`].
-pub fn prove_inclusion<R: TileReader + ?Sized>(reader: &R, index: u64, size: u64) -> Result<Vec<Hash>, ProofError> {
+pub fn prove_inclusion<R: TileReader + ?Sized>(
+    reader: &R,
+    index: u64,
+    size: u64,
+) -> Result<Vec<Hash>, ProofError> {
     if index >= size {
         return Err(ProofError::IndexOutside { index, size });
     }
@@ -164,7 +170,11 @@ pub fn prove_inclusion<R: TileReader + ?Sized>(reader: &R, index: u64, size: u64
 ///
 /// # Errors
 /// [`ProofError::SizesReversed`], [`ProofError::Tile`].
-pub fn prove_consistency<R: TileReader + ?Sized>(reader: &R, old: u64, new: u64) -> Result<Vec<Hash>, ProofError> {
+pub fn prove_consistency<R: TileReader + ?Sized>(
+    reader: &R,
+    old: u64,
+    new: u64,
+) -> Result<Vec<Hash>, ProofError> {
     if old > new {
         return Err(ProofError::SizesReversed { old, new });
     }
@@ -196,7 +206,13 @@ pub fn prove_consistency<R: TileReader + ?Sized>(reader: &R, old: u64, new: u64)
 ///
 /// # Errors
 /// [`ProofError::IndexOutside`], [`ProofError::Length`], [`ProofError::Mismatch`]: each means "not proven".
-pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, root: &Hash, proof: &[Hash]) -> Result<(), ProofError> {
+pub fn verify_inclusion(
+    leaf: &Hash,
+    index: u64,
+    size: u64,
+    root: &Hash,
+    proof: &[Hash],
+) -> Result<(), ProofError> {
     if index >= size {
         return Err(ProofError::IndexOutside { index, size });
     }
@@ -256,7 +272,8 @@ pub fn verify_consistency(
     let mut hashes = proof.iter();
     let start = if old.is_power_of_two() { old_root } else { hashes.next().ok_or(length.clone())? };
     let shift = (old - 1).trailing_ones();
-    let (mut node, mut last) = ((old - 1).checked_shr(shift).unwrap_or(0), (new - 1).checked_shr(shift).unwrap_or(0));
+    let (mut node, mut last) =
+        ((old - 1).checked_shr(shift).unwrap_or(0), (new - 1).checked_shr(shift).unwrap_or(0));
     let (mut from_old, mut from_new) = (*start, *start);
     for sibling in hashes {
         if last == 0 {
@@ -307,9 +324,11 @@ mod tests {
             }
             for old in 1..=size {
                 let proof = prove_consistency(&tiles, old as u64, size as u64).unwrap();
-                let expected = if old == size { vec![] } else { reference::subproof(old, &leaves[..size], true) };
+                let expected =
+                    if old == size { vec![] } else { reference::subproof(old, &leaves[..size], true) };
                 assert_eq!(proof, expected, "{old} {size}");
-                verify_consistency(old as u64, &reference::root(&leaves[..old]), size as u64, &root, &proof).unwrap();
+                verify_consistency(old as u64, &reference::root(&leaves[..old]), size as u64, &root, &proof)
+                    .unwrap();
             }
         }
     }

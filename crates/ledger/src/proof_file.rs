@@ -68,7 +68,8 @@ impl ProofFile {
             return Err(malformed("it is too large"));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("not UTF-8"))?;
-        let (head, checkpoint) = text.split_once("\n\n").ok_or(malformed("no empty line before the checkpoint"))?;
+        let (head, checkpoint) =
+            text.split_once("\n\n").ok_or(malformed("no empty line before the checkpoint"))?;
         let mut lines = head.split('\n').peekable();
         if lines.next() != Some(HEADER) {
             return Err(malformed("the first line is not `c2sp.org/tlog-proof@v1`"));
@@ -174,5 +175,14 @@ mod tests {
         file.extra = Some(vec![0; EXTRA_BYTES_MAX + 4]);
         assert!(ProofFile::parse(file.to_text().as_bytes()).is_err());
         assert!(ProofFile::parse(&vec![b'a'; PROOF_FILE_BYTES_MAX + 1]).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_input_panics_and_what_is_read_is_written_the_same(text in "(c2sp.org/tlog-proof@v1\n)?(extra [A-Za-z0-9+/]{0,8}=?=?\n)?(index [0-9]{1,21}\n)?([A-Za-z0-9+/]{43}=\n){0,3}\n?.{0,40}") {
+            if let Ok(file) = ProofFile::parse(text.as_bytes()) {
+                proptest::prop_assert_eq!(file.to_text(), text);
+            }
+        }
     }
 }

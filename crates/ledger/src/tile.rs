@@ -19,7 +19,9 @@ pub const CHECKPOINT_PATH: &str = "checkpoint";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
     /// The text is not a path of this layout.
-    #[error("`{0}` is not a tile path; expected `tile/LEVEL/INDEX` or `tile/entries/INDEX`, partial ones with `.p/WIDTH`")]
+    #[error(
+        "`{0}` is not a tile path; expected `tile/LEVEL/INDEX` or `tile/entries/INDEX`, partial ones with `.p/WIDTH`"
+    )]
     Path(String),
     /// The level is above [`LEVEL_MAX`] or the width outside 1..=256.
     #[error("tile level {level} or width {width} is out of range; levels are 0 to 7, widths 1 to 256")]
@@ -214,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_tree_of_70_000_has_the_tiles_the_specification_counts() {
-        let partial: Vec<_> = partial_tiles(70_000).iter().map(|t| (t.level(), t.index(), t.width())).collect();
+        let partial: Vec<_> =
+            partial_tiles(70_000).iter().map(|t| (t.level(), t.index(), t.width())).collect();
         assert_eq!(partial, [(0, 273, 112), (1, 1, 17), (2, 0, 1)]);
         assert_eq!(TileId::in_tree(1, 0, 70_000).unwrap().width(), 256);
         let at_256: Vec<_> = partial_tiles(256).iter().map(TileId::path).collect();
@@ -227,9 +230,10 @@ mod tests {
     fn every_written_path_is_read_back() {
         for index in [0, 1, 999, 1000, 1_234_067, u64::MAX] {
             for width in [1, 255, 256] {
-                for path in
-                    [LayoutPath::Tile(TileId::new(7, index, width).unwrap()), LayoutPath::Entries { index, width }]
-                {
+                for path in [
+                    LayoutPath::Tile(TileId::new(7, index, width).unwrap()),
+                    LayoutPath::Entries { index, width },
+                ] {
                     assert_eq!(LayoutPath::parse(&path.path()), Ok(path));
                 }
             }
@@ -239,10 +243,27 @@ mod tests {
     #[test]
     fn other_paths_are_refused() {
         for path in [
-            "", "tile", "tile/0", "tile/0/", "tile/0/1", "tile/0/0001", "tile/00/001", "tile/8/001", "tile/0/001/002",
-            "tile/0/x000/001", "tile/0/001.p/0", "tile/0/001.p/256", "tile/0/001.p/05", "tile/0/+01", "tile/-1/001",
-            "tile/data/001", "tile/0/x018/x446/x744/x073/x709/x551/616", "tile/0/001.p/5.p/5", "tile/0/001 ",
-            "/tile/0/001", "tile/entries/../../x",
+            "",
+            "tile",
+            "tile/0",
+            "tile/0/",
+            "tile/0/1",
+            "tile/0/0001",
+            "tile/00/001",
+            "tile/8/001",
+            "tile/0/001/002",
+            "tile/0/x000/001",
+            "tile/0/001.p/0",
+            "tile/0/001.p/256",
+            "tile/0/001.p/05",
+            "tile/0/+01",
+            "tile/-1/001",
+            "tile/data/001",
+            "tile/0/x018/x446/x744/x073/x709/x551/616",
+            "tile/0/001.p/5.p/5",
+            "tile/0/001 ",
+            "/tile/0/001",
+            "tile/entries/../../x",
         ] {
             assert!(LayoutPath::parse(path).is_err(), "{path}");
         }
@@ -258,5 +279,14 @@ mod tests {
         assert!(TileId::new(8, 0, 1).is_err());
         assert!(TileId::new(0, 0, 257).is_err());
         assert!(TileId::new(0, 0, 0).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_panics_and_what_is_read_is_written_the_same(path in "(tile/)?([0-9]{1,3}|entries)(/x?[0-9]{2,4}){0,8}(\\.p/[0-9]{1,4})?") {
+            if let Ok(read) = LayoutPath::parse(&path) {
+                proptest::prop_assert_eq!(read.path(), path);
+            }
+        }
     }
 }

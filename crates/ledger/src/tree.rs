@@ -77,7 +77,14 @@ mod tests {
     fn roots_are_those_of_the_certificate_transparency_suite() {
         // Inputs and roots published with the certificate-transparency reference implementation.
         let inputs = [
-            "", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f",
+            "",
+            "00",
+            "10",
+            "2021",
+            "3031",
+            "40414243",
+            "5051525354555657",
+            "606162636465666768696a6b6c6d6e6f",
         ];
         let roots = [
             "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",

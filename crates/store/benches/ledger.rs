@@ -3,6 +3,12 @@
 //! `cargo bench -p store --bench ledger [-- SECONDS [RSS_ENTRIES]]`; `ASEPSIS_BENCH_DIR` chooses the disk. Both sides run in turn in
 //! the same process on the same disk, so that their ratio says something on a shared machine.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a bench prints its table and stops at the first failure"
+)]
+
 use ledger::Signer;
 use std::fs::File;
 use std::io::Write;
@@ -22,8 +28,13 @@ fn open(dir: &Path) -> Log {
     Log::open(dir, signer, Options::default()).expect("a fresh directory")
 }
 
-/// Appends from `threads` threads with `window` entries under way each until `enough` says so; entries and seconds.
-fn produce(log: &Arc<Log>, threads: usize, window: usize, stop: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<()>> {
+/// Appends from `threads` threads with `window` entries under way each until `stop` is set.
+fn produce(
+    log: &Arc<Log>,
+    threads: usize,
+    window: usize,
+    stop: &Arc<AtomicBool>,
+) -> Vec<std::thread::JoinHandle<()>> {
     (0..threads)
         .map(|thread| {
             let (log, stop) = (Arc::clone(log), Arc::clone(stop));
@@ -39,7 +50,9 @@ fn produce(log: &Arc<Log>, threads: usize, window: usize, stop: &Arc<AtomicBool>
                         under_way.pop_front().expect("not empty").wait().expect("durable");
                     }
                 }
-                under_way.into_iter().for_each(|appended| drop(appended.wait().expect("durable")));
+                for appended in under_way {
+                    appended.wait().expect("durable");
+                }
             })
         })
         .collect()
@@ -137,7 +150,8 @@ fn memory(root: &Path, entries: u64) {
     let start = Instant::now();
     drop(open(&dir));
     let open_edge = start.elapsed().as_secs_f64() * 1e3;
-    let verifier = Signer::from_seed("bench.example/ledger", &[1; 32]).expect("a valid name").verifier().clone();
+    let verifier =
+        Signer::from_seed("bench.example/ledger", &[1; 32]).expect("a valid name").verifier().clone();
     let start = Instant::now();
     let report = store::log::audit(&dir, &verifier, None, &mut |_, _| {}).expect("an audit");
     assert!(report.is_clean(), "{:?}", report.findings);

@@ -85,7 +85,12 @@ pub fn audit(
     let log = LogFiles::open(dir, verifier)?;
     let mut walk = Walk::new(&log);
     if let Some((size, root)) = anchor {
-        walk.expect(size, Hash::new(root), "anchor", "it is not the ledger that was acknowledged: rolled back or replaced");
+        walk.expect(
+            size,
+            Hash::new(root),
+            "anchor",
+            "it is not the ledger that was acknowledged: rolled back or replaced",
+        );
     }
     if !in_use {
         walk.expect_mark()?;
@@ -182,7 +187,9 @@ impl LogFiles {
         let wanted = usize::try_from(width).unwrap_or(WIDTH);
         let exact = name == entries_path(bundle, width);
         if entries.len() < wanted || (exact && entries.len() != wanted) {
-            return Err(Damage::new(name, format!("it has {} entries instead of {width}", entries.len())).into());
+            return Err(
+                Damage::new(name, format!("it has {} entries instead of {width}", entries.len())).into()
+            );
         }
         Ok(entries.into_iter().take(wanted).map(<[u8]>::to_vec).collect())
     }
@@ -194,7 +201,11 @@ impl LogFiles {
         let tile = TileId::new(0, bundle, self.width(bundle)).map_err(|_| missing())?;
         let leaves: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
         if self.tile(tile)? != leaves {
-            return Err(Damage::new(entries_path(bundle, tile.width()), "its entries do not fit their leaf hashes").into());
+            return Err(Damage::new(
+                entries_path(bundle, tile.width()),
+                "its entries do not fit their leaf hashes",
+            )
+            .into());
         }
         Ok(entries)
     }
@@ -234,7 +245,12 @@ impl<'a> Walk<'a> {
         let path = self.log.dir.join(files::MARK);
         match Mark::load(&self.log.dir).map_err(|source| AuditError::Io { path, source })? {
             Ok(Some(mark)) => {
-                self.expect(mark.size, mark.root, files::MARK, "acknowledged entries are missing or were changed");
+                self.expect(
+                    mark.size,
+                    mark.root,
+                    files::MARK,
+                    "acknowledged entries are missing or were changed",
+                );
             }
             Ok(None) => self.found(Damage::new(files::MARK, "it is missing")),
             Err(damage) => self.found(damage),
@@ -302,20 +318,29 @@ impl<'a> Walk<'a> {
             (Some(computed), Some(stored)) => {
                 let parent = TileId::in_tree(1, bundle / TILE_WIDTH, self.log.checkpoint.size);
                 let parent = parent.and_then(|parent| self.log.tile(parent).ok());
-                let parent = parent.and_then(|row| row.get(usize::try_from(bundle % TILE_WIDTH).ok()?).copied());
+                let parent =
+                    parent.and_then(|row| row.get(usize::try_from(bundle % TILE_WIDTH).ok()?).copied());
                 let fits = |leaves: &[Hash]| parent.is_some() && subtree_root(leaves) == parent;
                 if fits(&stored) {
-                    self.found(Damage::new(name, "its entries were changed: they do not fit their leaf hashes"));
+                    self.found(Damage::new(
+                        name,
+                        "its entries were changed: they do not fit their leaf hashes",
+                    ));
                     return Ok(stored);
                 }
                 if !fits(&computed) {
-                    self.found(Damage::new(name, "its entries do not fit their leaf hashes; one of the two was changed"));
+                    self.found(Damage::new(
+                        name,
+                        "its entries do not fit their leaf hashes; one of the two was changed",
+                    ));
                 }
                 self.found(Damage::new(tile.path(), "its leaf hashes do not fit the entries"));
                 Ok(computed)
             }
             (Some(leaves), None) | (None, Some(leaves)) => Ok(leaves),
-            (None, None) => Err(Damage::new(name, "neither its entries nor their leaf hashes can be read").into()),
+            (None, None) => {
+                Err(Damage::new(name, "neither its entries nor their leaf hashes can be read").into())
+            }
         }
     }
 
@@ -398,7 +423,9 @@ impl<'a> Walk<'a> {
         // A damaged current file has its finding already.
         let Ok(expected) = expected else { return Ok(()) };
         let wanted = match path {
-            LayoutPath::Tile(_) => expected.get(..usize::try_from(width).unwrap_or(WIDTH) * 32).unwrap_or_default(),
+            LayoutPath::Tile(_) => {
+                expected.get(..usize::try_from(width).unwrap_or(WIDTH) * 32).unwrap_or_default()
+            }
             LayoutPath::Entries { .. } => &expected,
         };
         if found != wanted {
@@ -431,7 +458,8 @@ impl<'a> Walk<'a> {
 
     fn frame(&mut self, verifier: &Verifier, segment: u64, frame: &wal::Frame<'_>) -> Result<(), ReadError> {
         let damaged = |what: String| Damage::new(wal::segment_name(segment), what);
-        let checkpoint = Checkpoint::verify(frame.note, verifier).map_err(|error| damaged(error.to_string()))?;
+        let checkpoint =
+            Checkpoint::verify(frame.note, verifier).map_err(|error| damaged(error.to_string()))?;
         let end = frame.first.saturating_add(u64::from(frame.count));
         if end <= self.tree.size() {
             return Ok(());
@@ -445,7 +473,11 @@ impl<'a> Walk<'a> {
         entries.into_iter().map(leaf_hash).for_each(|leaf| self.push(leaf));
         self.edge.forget_before(self.tree.size());
         if (checkpoint.size, checkpoint.root) != (self.tree.size(), self.tree.root()) {
-            return Err(damaged(format!("the entries from {} do not lead to their signed root", frame.first)).into());
+            return Err(damaged(format!(
+                "the entries from {} do not lead to their signed root",
+                frame.first
+            ))
+            .into());
         }
         Ok(())
     }

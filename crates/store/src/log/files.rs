@@ -136,7 +136,12 @@ impl Mark {
     /// The 64 bytes of the file.
     pub fn to_bytes(self) -> [u8; MARK_BYTES] {
         let mut bytes = [0u8; MARK_BYTES];
-        let parts = MARK_MAGIC.iter().chain(&self.size.to_be_bytes()).chain(self.root.as_bytes()).copied().collect::<Vec<_>>();
+        let parts = MARK_MAGIC
+            .iter()
+            .chain(&self.size.to_be_bytes())
+            .chain(self.root.as_bytes())
+            .copied()
+            .collect::<Vec<_>>();
         let digest = Sha256::digest(&parts);
         for (to, from) in bytes.iter_mut().zip(parts.into_iter().chain(digest)) {
             *to = from;

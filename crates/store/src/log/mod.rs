@@ -11,6 +11,7 @@ mod error;
 mod export;
 mod files;
 mod publish;
+mod queue;
 mod recover;
 mod sync;
 mod view;
@@ -20,14 +21,16 @@ mod writer;
 pub use audit::{AuditError, AuditReport, Finding, audit};
 pub use error::{Damage, LogError, OpenError};
 pub use export::{ExportError, export};
+pub use queue::{QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, Stats};
 pub use recover::OpenReport;
 pub use view::Head;
 pub use wal::scan_bytes as scan_segment;
-pub use writer::{QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, SEGMENT_BYTES, SEGMENT_ENTRIES, SEGMENTS_WAITING_MAX, Stats};
+pub use writer::{SEGMENT_BYTES, SEGMENT_ENTRIES, SEGMENTS_WAITING_MAX};
 
 use files::MarkFile;
 use ledger::{Hash, ProofFile, Signer};
 use publish::Publisher;
+use queue::Shared;
 use recover::Recovered;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -36,7 +39,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use view::View;
-use writer::{Shared, Writer};
+use writer::Writer;
 
 /// Up to this many published entries [`VerifyOnOpen::Auto`] recomputes all of them: about a second of hashing and reading.
 pub const FULL_CHECK_ENTRIES_MAX: u64 = 100_000;
@@ -160,13 +163,16 @@ impl Log {
             self.options.publish_every,
             jobs,
         );
-        let publish = |shared: Arc<Shared>, publisher: Publisher| move || writer::run_publisher(&shared, publisher, &received);
+        let publish = |shared: Arc<Shared>, publisher: Publisher| {
+            move || writer::run_publisher(&shared, publisher, &received)
+        };
         let io = OpenError::io(&self.dir);
         let spawn = || -> std::io::Result<Vec<JoinHandle<()>>> {
             let publisher = std::thread::Builder::new()
                 .name("ledger-publisher".to_owned())
                 .spawn(publish(Arc::clone(&self.shared), publisher))?;
-            let writer = std::thread::Builder::new().name("ledger-writer".to_owned()).spawn(|| writer.run())?;
+            let writer =
+                std::thread::Builder::new().name("ledger-writer".to_owned()).spawn(|| writer.run())?;
             Ok(vec![writer, publisher])
         };
         *sync::lock(&self.threads) = spawn().map_err(io)?;
@@ -243,7 +249,12 @@ impl Log {
     /// [`LogError::NoSuchEntry`], [`LogError::Damaged`], [`LogError::Io`].
     pub fn read(&self, index: u64) -> Result<Vec<u8>, LogError> {
         let size = self.head().size;
-        self.shared.view.entries_from(index)?.into_iter().next().ok_or(LogError::NoSuchEntry { index, size })
+        self.shared
+            .view
+            .entries_from(index, 1)?
+            .into_iter()
+            .next()
+            .ok_or(LogError::NoSuchEntry { index, size })
     }
 
     /// Up to `count` durable entries from `first` on, at most [`READ_RANGE_ENTRIES_MAX`]; fewer at the end of the log.
@@ -260,10 +271,9 @@ impl Log {
         let mut at = first;
         while at < end {
             let left = usize::try_from(end - at).unwrap_or(usize::MAX);
-            let found = self.shared.view.entries_from(at)?;
-            let taken = found.len().min(left);
-            entries.extend(found.into_iter().take(taken));
-            at += taken as u64;
+            let found = self.shared.view.entries_from(at, left)?;
+            at += found.len() as u64;
+            entries.extend(found);
         }
         Ok(entries)
     }

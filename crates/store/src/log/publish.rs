@@ -69,8 +69,10 @@ impl Publisher {
                 if frame.first < fed {
                     return Ok(());
                 }
-                let damaged = |what: String| super::error::Damage::new(wal::segment_name(segment.first), what);
-                let entries = parse_entries(frame.body, frame.count as usize).map_err(|e| damaged(e.to_string()))?;
+                let damaged =
+                    |what: String| super::error::Damage::new(wal::segment_name(segment.first), what);
+                let entries =
+                    parse_entries(frame.body, frame.count as usize).map_err(|e| damaged(e.to_string()))?;
                 for entry in entries {
                     self.feed(fed, entry)?;
                     fed += 1;
@@ -95,7 +97,9 @@ impl Publisher {
         for segment in segments {
             let path = dir.join(wal::segment_name(segment.first));
             match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ReadError::Io(path, error)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(ReadError::Io(path, error));
+                }
                 _ => {}
             }
         }
@@ -124,7 +128,8 @@ impl Publisher {
     fn write_tiles(&mut self, view: &View, size: u64) -> Result<(), ReadError> {
         let full = (0..=LEVEL_MAX).flat_map(|level| {
             let tiles = |size| hashes_at_level(level, size) / TILE_WIDTH;
-            (tiles(self.published)..tiles(size)).filter_map(move |index| TileId::new(level, index, TILE_WIDTH).ok())
+            (tiles(self.published)..tiles(size))
+                .filter_map(move |index| TileId::new(level, index, TILE_WIDTH).ok())
         });
         // What the last checkpoint needs is never written again, not even with the same bytes: a crash could leave it empty.
         let before = partial_tiles(self.published);

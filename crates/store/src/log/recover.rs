@@ -12,7 +12,9 @@ use ledger::hash::EMPTY_ROOT;
 use ledger::note::NOTE_BYTES_MAX;
 use ledger::proof::{peaks_at, root_at};
 use ledger::tile::{entries_path, partial_tiles};
-use ledger::{Checkpoint, CheckpointError, EdgeTiles, Hash, NoteError, Signer, TILE_WIDTH, Tree, Verifier, leaf_hash};
+use ledger::{
+    Checkpoint, CheckpointError, EdgeTiles, Hash, NoteError, Signer, TILE_WIDTH, Tree, Verifier, leaf_hash,
+};
 use std::fs;
 use std::path::Path;
 
@@ -67,8 +69,14 @@ pub fn recover(dir: &Path, signer: &Signer, options: &Options) -> Result<Recover
     })?;
 
     let published = Head { size: checkpoint.size, root: checkpoint.root, checkpoint: text(&note).into() };
-    let mut replay =
-        Replay { dir, verifier: signer.verifier(), tree, edge: edge.clone(), head: published.clone(), torn_bytes: 0 };
+    let mut replay = Replay {
+        dir,
+        verifier: signer.verifier(),
+        tree,
+        edge: edge.clone(),
+        head: published.clone(),
+        torn_bytes: 0,
+    };
     let segments = replay.run()?;
     let Replay { tree, edge: replayed, head, torn_bytes, .. } = replay;
 
@@ -158,11 +166,9 @@ pub fn load_checkpoint(dir: &Path, verifier: &Verifier) -> Result<Checkpoint, Op
     let note = read_or_damaged(dir, files::CHECKPOINT)?;
     let note = note.get(..NOTE_BYTES_MAX.min(note.len())).unwrap_or_default();
     Checkpoint::verify(note, verifier).map_err(|error| match error {
-        CheckpointError::Note(NoteError::Unsigned(_)) | CheckpointError::Origin { .. } => OpenError::Key {
-            dir: dir.to_owned(),
-            key: verifier.name().to_owned(),
-            reason: error.to_string(),
-        },
+        CheckpointError::Note(NoteError::Unsigned(_)) | CheckpointError::Origin { .. } => {
+            OpenError::Key { dir: dir.to_owned(), key: verifier.name().to_owned(), reason: error.to_string() }
+        }
         other => OpenError::damaged(dir)(Damage::new(files::CHECKPOINT, other.to_string())),
     })
 }
@@ -183,12 +189,14 @@ fn load_edge(dir: &Path, checkpoint: &Checkpoint) -> Result<(Tree, EdgeTiles), O
         let first = partial_tiles(size).first().map_or_else(|| files::TILES.to_owned(), |tile| tile.path());
         let peaks = peaks_at(&edge, size).map_err(|error| Damage::new(first.clone(), error.to_string()))?;
         let tree = Tree::from_peaks(size, peaks).filter(|tree| tree.root() == checkpoint.root);
-        let tree =
-            tree.ok_or_else(|| Damage::new(first.clone(), "the tiles at the right edge do not lead to the signed root"))?;
-        if size % TILE_WIDTH > 0 {
+        let tree = tree.ok_or_else(|| {
+            Damage::new(first.clone(), "the tiles at the right edge do not lead to the signed root")
+        })?;
+        if !size.is_multiple_of(TILE_WIDTH) {
             let name = entries_path(size / TILE_WIDTH, size % TILE_WIDTH);
             let bytes = read(&name)?;
-            let entries = parse_entries(&bytes, TILE_WIDTH as usize).map_err(|error| Damage::new(&name, error.to_string()))?;
+            let entries = parse_entries(&bytes, TILE_WIDTH as usize)
+                .map_err(|error| Damage::new(&name, error.to_string()))?;
             let leaves: Vec<Hash> = entries.into_iter().map(leaf_hash).collect();
             if partial_tiles(size).first().and_then(|tile| edge.tile(*tile)) != Some(leaves.as_slice()) {
                 return Err(Damage::new(name, "its entries do not fit their leaf hashes"));
@@ -218,7 +226,8 @@ struct Replay<'a> {
 impl Replay<'_> {
     fn run(&mut self) -> Result<Vec<Segment>, OpenError> {
         let dir = self.dir;
-        let firsts = wal::list(dir).map_err(OpenError::io(&dir.join(files::WAL)))?.map_err(OpenError::damaged(dir))?;
+        let firsts =
+            wal::list(dir).map_err(OpenError::io(&dir.join(files::WAL)))?.map_err(OpenError::damaged(dir))?;
         let newest = firsts.last().copied();
         let segments: Vec<Segment> =
             firsts.into_iter().map(|first| Segment { first, newest: Some(first) == newest }).collect();
@@ -248,8 +257,14 @@ impl Replay<'_> {
         }
         let checkpoint =
             Checkpoint::verify(frame.note, self.verifier).map_err(|error| damaged(error.to_string()))?;
-        if (checkpoint.size, checkpoint.root) != (self.tree.size(), self.tree.root()) || end != self.tree.size() {
-            return Err(damaged(format!("the entries from {} do not lead to their signed root", frame.first)).into());
+        if (checkpoint.size, checkpoint.root) != (self.tree.size(), self.tree.root())
+            || end != self.tree.size()
+        {
+            return Err(damaged(format!(
+                "the entries from {} do not lead to their signed root",
+                frame.first
+            ))
+            .into());
         }
         self.head = Head { size: end, root: checkpoint.root, checkpoint: text(frame.note).into() };
         Ok(())
@@ -260,7 +275,8 @@ fn check_mark(dir: &Path, view: &View, head: &Head, mark: Mark) -> Result<(), Op
     if mark.size > head.size {
         let file = wal::list(dir).ok().and_then(Result::ok).and_then(|firsts| firsts.last().copied());
         let file = file.map_or_else(|| files::WAL.to_owned(), wal::segment_name);
-        let what = format!("{} acknowledged entries from {} on are missing", mark.size - head.size, head.size);
+        let what =
+            format!("{} acknowledged entries from {} on are missing", mark.size - head.size, head.size);
         return Err(OpenError::damaged(dir)(Damage::new(file, what)));
     }
     match root_at(view, mark.size) {
@@ -273,13 +289,19 @@ fn check_mark(dir: &Path, view: &View, head: &Head, mark: Mark) -> Result<(), Op
     }
 }
 
-fn check_anchor(dir: &Path, view: &View, head: &Head, anchor: Option<(u64, [u8; 32])>) -> Result<(), OpenError> {
+fn check_anchor(
+    dir: &Path,
+    view: &View,
+    head: &Head,
+    anchor: Option<(u64, [u8; 32])>,
+) -> Result<(), OpenError> {
     let Some((size, root)) = anchor else { return Ok(()) };
     let rolled_back = |what: String| OpenError::RolledBack { dir: dir.to_owned(), what };
     if size > head.size {
         return Err(rolled_back(format!("it has {} entries although {size} were acknowledged", head.size)));
     }
-    let found = root_at(view, size).map_err(|error| OpenError::damaged(dir)(Damage::new(files::TILES, error.to_string())))?;
+    let found = root_at(view, size)
+        .map_err(|error| OpenError::damaged(dir)(Damage::new(files::TILES, error.to_string())))?;
     if found != Hash::new(root) {
         return Err(rolled_back(format!("its first {size} entries are not the ones acknowledged")));
     }

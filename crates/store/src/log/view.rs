@@ -126,33 +126,35 @@ impl View {
         Ok((Place::Frame(frame), inner.published))
     }
 
-    /// The entries from `index` to the end of the bundle or batch that holds it, each checked against its leaf hash.
+    /// Up to `count` entries from `index` on, at most to the end of the bundle or batch that holds it, each checked against its leaf hash.
     ///
     /// # Errors
     /// [`LogError::NoSuchEntry`], [`LogError::Damaged`], [`LogError::Io`].
-    pub fn entries_from(&self, index: u64) -> Result<Vec<Vec<u8>>, LogError> {
+    pub fn entries_from(&self, index: u64, count: usize) -> Result<Vec<Vec<u8>>, LogError> {
         for _ in 0..READ_ATTEMPTS_MAX {
             let (place, published) = self.place(index)?;
             let found = match place {
-                Place::Bundle(bundle) => self.bundle(bundle, published)?.map(|bytes| (bundle * TILE_WIDTH, bytes)),
+                Place::Bundle(bundle) => {
+                    self.bundle(bundle, published)?.map(|bytes| (bundle * TILE_WIDTH, bytes))
+                }
                 Place::Frame(frame) => self.frame(frame)?.map(|bytes| (frame.first, bytes)),
             };
             // Published in between: the file was replaced by a fuller one, so look again.
             let Some((first, bytes)) = found else { continue };
-            return self.checked(&bytes, first, index);
+            return self.checked(&bytes, first, index, count);
         }
         Err(Damage::new(entries_path(index / TILE_WIDTH, TILE_WIDTH), "it is missing").into())
     }
 
-    fn checked(&self, bytes: &[u8], first: u64, index: u64) -> Result<Vec<Vec<u8>>, LogError> {
-        let damaged = |what: String| {
-            LogError::Damaged(Damage::new(entries_path(index / TILE_WIDTH, TILE_WIDTH), what))
-        };
-        let entries = parse_entries(bytes, FRAME_BODY_BYTES_MAX / 2).map_err(|error| damaged(error.to_string()))?;
+    fn checked(&self, bytes: &[u8], first: u64, index: u64, count: usize) -> Result<Vec<Vec<u8>>, LogError> {
+        let damaged =
+            |what: String| LogError::Damaged(Damage::new(entries_path(index / TILE_WIDTH, TILE_WIDTH), what));
+        let entries =
+            parse_entries(bytes, FRAME_BODY_BYTES_MAX / 2).map_err(|error| damaged(error.to_string()))?;
         let skip = usize::try_from(index - first).unwrap_or(usize::MAX);
         let mut tile: Option<(u64, Vec<Hash>)> = None;
         let mut checked = Vec::new();
-        for (at, entry) in (first..).zip(entries).skip(skip) {
+        for (at, entry) in (first..).zip(entries).skip(skip).take(count) {
             let number = at / TILE_WIDTH;
             let leaves = match &mut tile {
                 Some((known, leaves)) if *known == number => leaves,

@@ -93,7 +93,8 @@ pub fn push_frame(out: &mut Vec<u8>, first: u64, count: usize, body: &[u8], note
     if body.len() > FRAME_BODY_BYTES_MAX || note.len() > FRAME_NOTE_BYTES_MAX {
         return None;
     }
-    let lengths = (u32::try_from(count).ok()?, u32::try_from(body.len()).ok()?, u32::try_from(note.len()).ok()?);
+    let lengths =
+        (u32::try_from(count).ok()?, u32::try_from(body.len()).ok()?, u32::try_from(note.len()).ok()?);
     let start = out.len();
     out.extend_from_slice(&frame_header(lengths.0, first, lengths.1, lengths.2));
     out.extend_from_slice(body);
@@ -166,9 +167,11 @@ pub fn read_segment(
     let mut input = Input { file: BufReader::new(file), left, path: path.clone() };
     let end = read_frames(&mut input, &name, segment.first, each)?;
     match end {
-        SegmentEnd::Torn { bytes } if !segment.newest => {
-            Err(Damage::new(name, format!("its last {bytes} bytes are cut short although a newer segment follows")).into())
-        }
+        SegmentEnd::Torn { bytes } if !segment.newest => Err(Damage::new(
+            name,
+            format!("its last {bytes} bytes are cut short although a newer segment follows"),
+        )
+        .into()),
         end => Ok(end),
     }
 }
@@ -218,13 +221,15 @@ fn read_frames<R: Read>(
         if !input.take(FRAME_HEADER_BYTES, &mut buffer)? {
             return Ok(torn);
         }
-        let (count, first, body, note) = parse_frame_header(&buffer)
-            .ok_or_else(|| Damage::new(name, format!("a batch header {} bytes before its end was changed", torn.bytes())))?;
+        let (count, first, body, note) = parse_frame_header(&buffer).ok_or_else(|| {
+            Damage::new(name, format!("a batch header {} bytes before its end was changed", torn.bytes()))
+        })?;
         if !input.take(body + note + DIGEST_BYTES, &mut buffer)? {
             return Ok(torn);
         }
         let changed = || Damage::new(name, format!("the batch of entries from {first} was changed"));
-        let (content, digest) = buffer.split_at_checked(FRAME_HEADER_BYTES + body + note).ok_or_else(changed)?;
+        let (content, digest) =
+            buffer.split_at_checked(FRAME_HEADER_BYTES + body + note).ok_or_else(changed)?;
         if Sha256::digest(content).as_slice() != digest {
             return Err(changed().into());
         }
@@ -307,5 +312,14 @@ mod tests {
         assert!(push_frame(&mut out, 0, 1, &vec![0; FRAME_BODY_BYTES_MAX + 1], "").is_none());
         assert!(push_frame(&mut out, 0, 1, &[], &"n".repeat(FRAME_NOTE_BYTES_MAX)).is_some());
         assert!(push_frame(&mut out, 0, 1, &[], &"n".repeat(FRAME_NOTE_BYTES_MAX + 1)).is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn segments_with_any_tail_end_without_a_panic(tail in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..300), keep in 0usize..200) {
+            let bytes = segment();
+            let bytes = [bytes.get(..keep).unwrap_or(&bytes), tail.as_slice()].concat();
+            let _ = scan_bytes(&bytes, 5);
+        }
     }
 }

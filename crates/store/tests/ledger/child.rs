@@ -33,8 +33,11 @@ pub struct Writer {
 impl Writer {
     /// Starts a writer; `role` is `NAME,THREADS,PUBLISH_MS` (`-` for never).
     pub fn start(role: &str, dir: &Path) -> Self {
-        let mut process =
-            command("child::writer", role, dir).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut process = command("child::writer", role, dir)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         Self { process, lines }
     }

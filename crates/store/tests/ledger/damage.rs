@@ -4,7 +4,7 @@ use crate::child::Writer;
 use crate::common::{copy_dir, files, random, signer, verifier};
 use rand::Rng;
 use std::path::Path;
-use store::log::{Log, OpenError, Options, VerifyOnOpen, audit};
+use store::log::{Log, LogError, OpenError, Options, VerifyOnOpen, audit};
 
 const TRIALS: usize = 400;
 
@@ -46,7 +46,10 @@ fn any_flipped_bit_or_cut_is_found() {
     let files = files(dir);
     let kinds = ["tile/0", "tile/1", "tile/entries", "wal", "checkpoint", "acknowledged"];
     for kind in kinds {
-        assert!(files.iter().any(|file| file.strip_prefix(dir).unwrap().starts_with(kind)), "no file of {kind}");
+        assert!(
+            files.iter().any(|file| file.strip_prefix(dir).unwrap().starts_with(kind)),
+            "no file of {kind}"
+        );
     }
 
     let mut random = random(2);
@@ -80,7 +83,8 @@ fn any_flipped_bit_or_cut_is_found() {
         let report = audit(dir, &verifier(), None, &mut |_, _| {});
         let found = report.map_or(true, |report| !report.is_clean());
         // Partial tiles of older checkpoints repeat what newer ones hold: losing one loses nothing.
-        let needed = ledger::tile::LayoutPath::parse(&name).map_or(true, |path| is_needed(path, clean.published));
+        let needed =
+            ledger::tile::LayoutPath::parse(&name).map_or(true, |path| is_needed(path, clean.published));
         assert_eq!(found, needed, "removed {name}");
         std::fs::write(path, &content).unwrap();
     }
@@ -95,7 +99,8 @@ fn is_needed(path: ledger::tile::LayoutPath, published: u64) -> bool {
         LayoutPath::Tile(tile) => (tile.level(), tile.index(), tile.width()),
         LayoutPath::Entries { index, width } => (0, index, width),
     };
-    width == TILE_WIDTH || ledger::TileId::in_tree(level, index, published).is_some_and(|tile| tile.width() == width)
+    width == TILE_WIDTH
+        || ledger::TileId::in_tree(level, index, published).is_some_and(|tile| tile.width() == width)
 }
 
 #[test]
@@ -126,7 +131,10 @@ fn a_rolled_back_directory_is_found_with_the_anchor_only() {
     log.close().unwrap();
     let anchor = Some((head.size, head.root.into()));
 
-    assert!(audit(&old, &verifier(), None, &mut |_, _| {}).unwrap().is_clean(), "by itself the copy is a good log");
+    assert!(
+        audit(&old, &verifier(), None, &mut |_, _| {}).unwrap().is_clean(),
+        "by itself the copy is a good log"
+    );
     assert!(!audit(&old, &verifier(), anchor, &mut |_, _| {}).unwrap().is_clean());
     assert!(audit(&new, &verifier(), anchor, &mut |_, _| {}).unwrap().is_clean());
     let anchored = || Options { anchor, ..Options::default() };
@@ -178,4 +186,58 @@ fn another_key_is_refused() {
         let error = Log::open(dir.path(), other, Options::default()).unwrap_err();
         assert!(matches!(error, OpenError::Key { .. }), "{error}");
     }
+}
+
+#[test]
+fn opening_by_the_edge_finds_damage_there_and_reading_finds_it_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    crashed_log(dir);
+    let published = audit(dir, &verifier(), None, &mut |_, _| {}).unwrap().published;
+    let edge = || Options { verify_on_open: VerifyOnOpen::Edge, ..Options::default() };
+    let bundle = ledger::tile::entries_path(published / 256, published % 256);
+    let mut names: Vec<String> =
+        ledger::tile::partial_tiles(published).iter().map(|tile| tile.path()).collect();
+    names.extend([bundle, "checkpoint".into(), "acknowledged".into()]);
+    names.push(files(&dir.join("wal"))[0].strip_prefix(dir).unwrap().display().to_string());
+    assert!(names.len() >= 6, "{names:?}");
+    let mut random = random(3);
+    for name in &names {
+        let path = dir.join(name);
+        let content = std::fs::read(&path).unwrap();
+        for _ in 0..20 {
+            let mut changed = content.clone();
+            let at = random.random_range(0..content.len());
+            changed[at] ^= 1 << random.random_range(0..8);
+            std::fs::write(&path, &changed).unwrap();
+            let error =
+                Log::open(dir, signer(), edge()).err().unwrap_or_else(|| panic!("{name}: byte {at} missed"));
+            let text = error.to_string();
+            assert!(matches!(error, OpenError::Damaged { .. } | OpenError::Key { .. }), "{text}");
+            assert!(
+                matches!(error, OpenError::Key { .. }) || text.contains(name.as_str()),
+                "{name} not named: {text}"
+            );
+        }
+        std::fs::write(&path, &content).unwrap();
+    }
+
+    // Further left, a bounded check does not look: the entry itself is refused when somebody reads it.
+    let path = dir.join("tile/entries/000");
+    let mut content = std::fs::read(&path).unwrap();
+    content[2] ^= 1;
+    std::fs::write(&path, &content).unwrap();
+    let log = Log::open(dir, signer(), edge()).unwrap();
+    let error = log.read(0).unwrap_err();
+    assert!(
+        matches!(error, LogError::Damaged(_)) && error.to_string().contains("tile/entries/000"),
+        "{error}"
+    );
+    log.read(1).unwrap();
+    log.close().unwrap();
+    let report = audit(dir, &verifier(), None, &mut |_, _| {}).unwrap();
+    assert_eq!(
+        report.findings.iter().map(|finding| finding.file.as_str()).collect::<Vec<_>>(),
+        ["tile/entries/000"]
+    );
 }

@@ -56,7 +56,8 @@ fn fill_and_recover(dir: &Path, make_room: &dyn Fn()) {
 
 fn run(mut command: Command) -> (bool, String) {
     let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.success(), text)
 }
 
@@ -104,7 +105,9 @@ fn a_full_file_system_refuses_entries_and_loses_none() {
         command
     });
     if !can {
-        eprintln!("SKIPPED: this system lets nobody mount a tmpfs, so the full file system is not tested here");
+        eprintln!(
+            "SKIPPED: this system lets nobody mount a tmpfs, so the full file system is not tested here"
+        );
         return;
     }
     let script = format!("mount -t tmpfs -o size=2m tmpfs '{}' && exec \"$0\" \"$@\"", dir.path().display());

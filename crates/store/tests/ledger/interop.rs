@@ -5,8 +5,8 @@ use signed_note::{Note, StandardVerifier, VerifierList};
 use std::path::{Path, PathBuf};
 use store::log::{Log, Options};
 use tlog_tiles::{
-    Checkpoint, Hash, HashReader, Tile, TileHashReader, TileReader, check_record, check_tree, prove_record, prove_tree,
-    record_hash, stored_hash_index, tree_hash,
+    Checkpoint, Hash, HashReader, Tile, TileHashReader, TileReader, check_record, check_tree, prove_record,
+    prove_tree, record_hash, stored_hash_index, tree_hash,
 };
 
 struct Directory(PathBuf);
@@ -19,7 +19,10 @@ impl TileReader for Directory {
     fn read_tiles(&self, tiles: &[Tile]) -> Result<Vec<Vec<u8>>, tlog_tiles::Error> {
         // That crate writes paths with the height in front, as Go's checksum database does; c2sp.org/tlog-tiles fixes the height.
         let read = |tile: &Tile| std::fs::read(self.0.join(tile.path().replacen("tile/8/", "tile/", 1)));
-        Ok(tiles.iter().map(|tile| read(tile).unwrap_or_else(|error| panic!("{}: {error}", tile.path()))).collect())
+        Ok(tiles
+            .iter()
+            .map(|tile| read(tile).unwrap_or_else(|error| panic!("{}: {error}", tile.path())))
+            .collect())
     }
 
     fn save_tiles(&self, _tiles: &[Tile], _data: &[Vec<u8>]) {}
@@ -44,7 +47,8 @@ fn write(dir: &Path, sizes: &[u64]) -> Vec<(u64, Hash)> {
             let _ = log.append_blocking(&entry(&index.to_string())).unwrap();
         }
         log.flush_tiles().unwrap();
-        checkpoints.push(their_checkpoint(&std::fs::read(dir.join("checkpoint")).unwrap(), &log.verifier_text()));
+        checkpoints
+            .push(their_checkpoint(&std::fs::read(dir.join("checkpoint")).unwrap(), &log.verifier_text()));
         assert_eq!(checkpoints.last().unwrap().0, *size);
         assert_eq!(std::fs::read_to_string(dir.join("checkpoint")).unwrap(), *log.checkpoint_note());
     }
@@ -85,7 +89,8 @@ fn our_proofs_are_their_proofs() {
     for index in [0, 1, 600, 1233] {
         let ours: Vec<[u8; 32]> =
             log.prove_inclusion(index, size).unwrap().into_iter().map(<[u8; 32]>::from).collect();
-        let theirs: Vec<[u8; 32]> = prove_record(size, index, &hashes).unwrap().into_iter().map(|hash| hash.0).collect();
+        let theirs: Vec<[u8; 32]> =
+            prove_record(size, index, &hashes).unwrap().into_iter().map(|hash| hash.0).collect();
         assert_eq!(ours, theirs, "entry {index}");
         let text = log.proof_file(index).unwrap().to_text();
         let read = ledger::ProofFile::parse(text.as_bytes()).unwrap();
@@ -94,7 +99,8 @@ fn our_proofs_are_their_proofs() {
     for old in [1, 256, 1000] {
         let ours: Vec<[u8; 32]> =
             log.prove_consistency(old, size).unwrap().into_iter().map(<[u8; 32]>::from).collect();
-        let theirs: Vec<[u8; 32]> = prove_tree(size, old, &hashes).unwrap().into_iter().map(|hash| hash.0).collect();
+        let theirs: Vec<[u8; 32]> =
+            prove_tree(size, old, &hashes).unwrap().into_iter().map(|hash| hash.0).collect();
         assert_eq!(ours, theirs, "{old} to {size}");
     }
 }

@@ -49,7 +49,10 @@ fn nothing_acknowledged_is_lost_by_kill_9() {
     log.close().unwrap();
     let report = audit(dir.path(), &verifier(), Some((head.size, head.root.into())), &mut |_, _| {}).unwrap();
     assert!(report.is_clean() && report.leftovers == 0, "{report:?}");
-    assert!(replayed > 0, "no round left anything in the write-ahead segments: the kills came too late to test them");
+    assert!(
+        replayed > 0,
+        "no round left anything in the write-ahead segments: the kills came too late to test them"
+    );
     eprintln!(
         "{ROUNDS} kills, {} entries acknowledged of {}, {replayed} replayed, {torn} torn writes",
         acknowledged.len(),

@@ -208,3 +208,40 @@ fn no_more_than_the_largest_range_is_returned() {
     log.flush_tiles().unwrap();
     assert_eq!(log.read_range(0, READ_RANGE_ENTRIES_MAX + 1).unwrap().len() as u64, READ_RANGE_ENTRIES_MAX);
 }
+
+#[test]
+fn an_audit_of_a_log_in_use_is_clean_at_every_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { publish_every: Some(std::time::Duration::ZERO), ..Options::default() };
+    let log = Arc::new(Log::open(dir.path(), signer(), options).unwrap());
+    let writer = {
+        let log = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for i in 0..400u32 {
+                let many: Vec<_> = (0..7).map(|_| log.append_blocking(&i.to_be_bytes()).unwrap()).collect();
+                many.into_iter().for_each(|appended| assert!(appended.wait().is_ok()));
+            }
+        })
+    };
+    let (mut audits, mut last) = (0, 0);
+    while !writer.is_finished() || audits == 0 {
+        let report = audit(dir.path(), &verifier(), None, &mut |_, _| {}).unwrap();
+        assert!(report.in_use && report.is_clean(), "{report:?}");
+        assert!(report.size >= last);
+        (audits, last) = (audits + 1, report.size);
+    }
+    writer.join().unwrap();
+    assert!(last > 0);
+}
+
+#[test]
+fn a_log_that_has_not_failed_is_not_reopened() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), signer(), Options::default()).unwrap();
+    let appended = log.append(b"x").unwrap();
+    assert_eq!(log.reopen().unwrap(), log.open_report());
+    assert_eq!(appended.wait().unwrap(), 0);
+    let (stats, queued) = log.stats();
+    assert_eq!((stats.commits, stats.entries, queued), (1, 1, 0));
+    assert!(log.failure().is_none());
+}

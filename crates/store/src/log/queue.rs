@@ -1,0 +1,325 @@
+//! The queue of entries waiting for the disk, and how far the log has come: what producers, writer and publisher share.
+
+use super::error::LogError;
+use super::sync::lock;
+use super::view::View;
+use ledger::bundle::push_entry;
+use ledger::{ENTRY_BYTES_MAX, Hash, leaf_hash};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+
+/// Entries that may wait for the disk; one more is refused with [`LogError::Busy`].
+pub const QUEUE_ENTRIES_MAX: usize = 65_536;
+/// Bytes that may wait for the disk.
+pub const QUEUE_BYTES_MAX: usize = 32 << 20;
+
+/// Where the queue is in its life.
+#[derive(Debug)]
+enum State {
+    Open,
+    Closing,
+    Failed(LogError),
+}
+
+#[derive(Debug)]
+struct Queue {
+    body: Vec<u8>,
+    leaves: Vec<Hash>,
+    /// Index the next entry gets.
+    next: u64,
+    /// Counts reopenings, so that an entry lost in a failure is never taken for a later one of the same index.
+    epoch: usize,
+    state: State,
+    publish: bool,
+}
+
+/// Counts since the log was opened, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Commits: one write and one sync each.
+    pub commits: u64,
+    /// Entries made durable.
+    pub entries: u64,
+    /// Bytes written to segments.
+    pub wal_bytes: u64,
+    /// Time spent in write and sync together.
+    pub sync_time: Duration,
+    /// Publications of tiles and checkpoint.
+    pub publications: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub stats: Stats,
+    pub epoch: usize,
+    pub durable: u64,
+    pub published: u64,
+    pub waiting: usize,
+    pub ended: Option<LogError>,
+    /// For each past epoch: how far it was durable, and how it ended.
+    past: Vec<(u64, LogError)>,
+}
+
+/// What producers, writer, publisher and readers share.
+#[derive(Debug)]
+pub struct Shared {
+    queue: Mutex<Queue>,
+    work: Condvar,
+    room: Condvar,
+    room_async: Notify,
+    progress: Mutex<Progress>,
+    changed: Condvar,
+    tick: watch::Sender<()>,
+    pub view: View,
+}
+
+impl Shared {
+    pub fn new(view: View) -> Self {
+        let size = view.head().size;
+        let queue = Queue {
+            body: Vec::new(),
+            leaves: Vec::new(),
+            next: size,
+            epoch: 0,
+            state: State::Open,
+            publish: false,
+        };
+        Self {
+            queue: Mutex::new(queue),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            room_async: Notify::new(),
+            progress: Mutex::new(Progress { durable: size, published: size, ..Progress::default() }),
+            changed: Condvar::new(),
+            tick: watch::Sender::new(()),
+            view,
+        }
+    }
+
+    /// Starts the next epoch after a failure, from a recovered head of `size` entries.
+    pub fn restart(&self, size: u64) {
+        let mut queue = lock(&self.queue);
+        let mut progress = lock(&self.progress);
+        let ended = progress.ended.take().unwrap_or(LogError::Closed);
+        let durable = progress.durable;
+        progress.past.push((durable, ended));
+        progress.epoch += 1;
+        (progress.durable, progress.published, progress.waiting) = (size, size, 0);
+        queue.body.clear();
+        queue.leaves.clear();
+        (queue.next, queue.epoch, queue.state, queue.publish) = (size, progress.epoch, State::Open, false);
+    }
+
+    /// Queues one entry: its index and epoch.
+    pub fn append(&self, entry: &[u8]) -> Result<(u64, usize), LogError> {
+        if entry.len() > ENTRY_BYTES_MAX {
+            return Err(LogError::EntryTooLarge(entry.len()));
+        }
+        // Outside the lock: hashing is the producers' work, spread over their threads.
+        let leaf = leaf_hash(entry);
+        let mut queue = lock(&self.queue);
+        queue.check()?;
+        if queue.is_full(entry.len()) {
+            return Err(LogError::Busy);
+        }
+        push_entry(&mut queue.body, entry).map_err(|_| LogError::EntryTooLarge(entry.len()))?;
+        queue.leaves.push(leaf);
+        let index = queue.next;
+        queue.next += 1;
+        let epoch = queue.epoch;
+        let first = queue.leaves.len() == 1;
+        drop(queue);
+        if first {
+            self.work.notify_one();
+        }
+        Ok((index, epoch))
+    }
+
+    /// Blocks until an entry of that many bytes fits, or the log has ended.
+    pub fn wait_for_room(&self, bytes: usize) {
+        let queue = lock(&self.queue);
+        let waited = self.room.wait_while(queue, |queue| queue.check().is_ok() && queue.is_full(bytes));
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// As [`append`](Self::append), waiting for room.
+    pub async fn append_when_room(&self, entry: &[u8]) -> Result<(u64, usize), LogError> {
+        loop {
+            let room = self.room_async.notified();
+            tokio::pin!(room);
+            // Registered before looking, so that room made in between is not missed.
+            room.as_mut().enable();
+            match self.append(entry) {
+                Err(LogError::Busy) => room.await,
+                other => return other,
+            }
+        }
+    }
+
+    /// Whether entry `index` of `epoch` is durable, lost, or (`None`) still under way.
+    pub fn outcome(&self, epoch: usize, index: u64) -> Option<Result<(), LogError>> {
+        let progress = lock(&self.progress);
+        let (durable, ended) = match progress.past.get(epoch) {
+            Some((durable, ended)) => (*durable, Some(ended)),
+            None => (progress.durable, progress.ended.as_ref()),
+        };
+        if index < durable { Some(Ok(())) } else { ended.map(|error| Err(error.clone())) }
+    }
+
+    /// Waits for the outcome without blocking the thread.
+    pub async fn durable(&self, epoch: usize, index: u64) -> Result<(), LogError> {
+        let mut tick = self.tick.subscribe();
+        loop {
+            if let Some(outcome) = self.outcome(epoch, index) {
+                return outcome;
+            }
+            if tick.changed().await.is_err() {
+                return Err(LogError::Closed);
+            }
+        }
+    }
+
+    /// Blocks for the outcome.
+    pub fn wait(&self, epoch: usize, index: u64) -> Result<(), LogError> {
+        loop {
+            if let Some(outcome) = self.outcome(epoch, index) {
+                return outcome;
+            }
+            self.wait_change(|progress| {
+                progress.epoch == epoch && progress.ended.is_none() && progress.durable <= index
+            });
+        }
+    }
+
+    pub fn wait_change(&self, unchanged: impl Fn(&Progress) -> bool) {
+        let progress = lock(&self.progress);
+        let waited = self.changed.wait_while(progress, |progress| unchanged(progress));
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The present epoch, and the index the next entry would get.
+    pub fn next(&self) -> (usize, u64) {
+        let queue = lock(&self.queue);
+        (queue.epoch, queue.next)
+    }
+
+    /// Asks for publication and blocks until everything queued before is published.
+    pub fn publish_now(&self) -> Result<(), LogError> {
+        let target = {
+            let mut queue = lock(&self.queue);
+            queue.check()?;
+            queue.publish = true;
+            queue.next
+        };
+        self.work.notify_one();
+        self.wait_change(|progress| progress.published < target && progress.ended.is_none());
+        let progress = lock(&self.progress);
+        if progress.published >= target {
+            Ok(())
+        } else {
+            Err(progress.ended.clone().unwrap_or(LogError::Closed))
+        }
+    }
+
+    /// No more entries; what is queued is still committed.
+    pub fn close(&self) {
+        let mut queue = lock(&self.queue);
+        if matches!(queue.state, State::Open) {
+            queue.state = State::Closing;
+        }
+        drop(queue);
+        self.work.notify_one();
+        self.tell_waiting_appenders();
+    }
+
+    /// Ends the epoch: nothing more becomes durable in it. The first reason stays.
+    pub fn end(&self, error: LogError) {
+        let mut queue = lock(&self.queue);
+        if !matches!(queue.state, State::Failed(_)) {
+            queue.state = State::Failed(error.clone());
+        }
+        // Freed, not only cleared: this may be tens of megabytes, and it may be long until somebody reopens.
+        (queue.body, queue.leaves) = (Vec::new(), Vec::new());
+        drop(queue);
+        self.advance(|progress| {
+            progress.ended.get_or_insert(error);
+        });
+        self.work.notify_one();
+        self.tell_waiting_appenders();
+    }
+
+    /// Counts so far.
+    pub fn stats(&self) -> Stats {
+        lock(&self.progress).stats
+    }
+
+    /// Entries waiting for the disk.
+    pub fn queued(&self) -> usize {
+        lock(&self.queue).leaves.len()
+    }
+
+    /// Why the epoch ended, if it did.
+    pub fn ended(&self) -> Option<LogError> {
+        lock(&self.progress).ended.clone()
+    }
+
+    pub fn advance(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut lock(&self.progress));
+        self.changed.notify_all();
+        self.tick.send_replace(());
+    }
+
+    fn tell_waiting_appenders(&self) {
+        self.room.notify_all();
+        self.room_async.notify_waiters();
+    }
+
+    /// Waits for work until `deadline` and swaps the queue's buffers with the empty ones of `batch`.
+    pub fn take(&self, batch: &mut Batch, deadline: Option<Instant>) -> Result<(), LogError> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if let State::Failed(error) = &queue.state {
+                return Err(error.clone());
+            }
+            batch.closing = matches!(queue.state, State::Closing);
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if !queue.leaves.is_empty() || queue.publish || batch.closing || left == Some(Duration::ZERO) {
+                break;
+            }
+            queue = match left {
+                Some(left) => self.work.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.work.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        std::mem::swap(&mut queue.body, &mut batch.body);
+        std::mem::swap(&mut queue.leaves, &mut batch.leaves);
+        batch.publish = std::mem::take(&mut queue.publish);
+        drop(queue);
+        self.tell_waiting_appenders();
+        Ok(())
+    }
+}
+
+impl Queue {
+    fn check(&self) -> Result<(), LogError> {
+        match &self.state {
+            State::Open => Ok(()),
+            State::Closing => Err(LogError::Closed),
+            State::Failed(error) => Err(error.clone()),
+        }
+    }
+
+    fn is_full(&self, bytes: usize) -> bool {
+        self.leaves.len() >= QUEUE_ENTRIES_MAX || self.body.len() + 2 + bytes > QUEUE_BYTES_MAX
+    }
+}
+
+/// Everything taken from the queue at once.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub body: Vec<u8>,
+    pub leaves: Vec<Hash>,
+    pub publish: bool,
+    pub closing: bool,
+}

@@ -84,6 +84,21 @@ fn dependencies_point_down_only() {
 }
 
 #[test]
+fn pages_reach_the_disk_through_app_only() {
+    let complaints: Vec<String> = manifests()
+        .iter()
+        .filter(|(name, _)| ["console", "api"].contains(&name.as_str()))
+        .flat_map(|(name, manifest)| keys(manifest, "dependencies").into_iter().map(move |d| (name, d)))
+        .filter(|(_, dependency)| ["store", "runtime", "sqlx"].contains(&dependency.as_str()))
+        .map(|(name, dependency)| format!("crates/{name} depends on {dependency}"))
+        .collect();
+    report(
+        &complaints,
+        "call the use case in `app` (or the gateway): what a page can do, a command can do, with the same checks",
+    );
+}
+
+#[test]
 fn crates_inherit_lints_and_versions() {
     let mut complaints = Vec::new();
     for (name, manifest) in manifests() {

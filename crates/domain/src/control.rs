@@ -53,7 +53,7 @@ pub struct Subject {
 
 /// Evidence that a control asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Requirement {
     /// Catalogue id of the check whose evidence counts.
     pub check: String,
@@ -66,7 +66,7 @@ pub struct Requirement {
 
 /// A control, as data in `catalog/controls.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Control {
     /// Stable id, `C001` and so on.
     pub id: String,

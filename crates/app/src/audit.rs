@@ -1,0 +1,191 @@
+//! The ledger for people: verify, show, prove, export, and the page behind a receipt.
+
+use std::path::Path;
+
+use access::{Action, Principal, Resource};
+use domain::{Evidence, Finding, Location, Metric, Outcome, Record, Severity};
+use store::log::AuditReport;
+
+use crate::hospital::Hospital;
+use crate::{AppError, checks};
+
+/// Most entries shown at once.
+pub const SHOW_MAX: u64 = 1_000;
+
+/// An entry of the ledger as people read it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct ReceiptView {
+    /// Position.
+    pub index: u64,
+    /// The entry.
+    pub record: Record,
+    /// The opening entry, when this is a closing one.
+    pub opened: Option<Record>,
+    /// The entry as stored, indented.
+    pub json: String,
+    /// An inclusion proof that anybody can check with the ledger's public key.
+    pub inclusion_proof: String,
+    /// Flags on it: by whom and why.
+    pub flags: Vec<(String, Option<String>)>,
+}
+
+/// Reads one entry.
+///
+/// # Errors
+/// When there is none, or it is not readable by this version.
+pub fn read(hospital: &Hospital, index: u64) -> Result<Record, AppError> {
+    if index >= hospital.log().head().size {
+        return Err(AppError::BadInput(format!("the ledger has no entry {index}")));
+    }
+    let bytes = hospital.log().read(index).map_err(|e| AppError::Ledger(e.to_string()))?;
+    serde_json::from_slice(&bytes).map_err(|_| {
+        AppError::Ledger(format!("entry {index} was written by another version; see `asepsis audit export`"))
+    })
+}
+
+/// The page behind a receipt.
+///
+/// # Errors
+/// When `who` may not, or there is no such entry.
+pub async fn receipt(hospital: &Hospital, who: &Principal, index: u64) -> Result<ReceiptView, AppError> {
+    hospital.demand(who, Action::ViewLedger, &Resource::Hospital)?;
+    let record = read(hospital, index)?;
+    let opened = match &record {
+        Record::Closed { opened, .. } => read(hospital, *opened).ok(),
+        _ => None,
+    };
+    let json = serde_json::to_string_pretty(&record).map_err(|e| AppError::Internal(e.to_string()))?;
+    let inclusion_proof = prove(hospital, index)?;
+    let flags = hospital.db.flags_of(index).await.map_err(crate::hospital::state)?;
+    let flags =
+        flags.into_iter().map(|f| (f.by.to_string(), Some(f.reason).filter(|r| !r.is_empty()))).collect();
+    Ok(ReceiptView { index, record, opened, json, inclusion_proof, flags })
+}
+
+/// An inclusion proof of one entry as text.
+///
+/// # Errors
+/// When there is no such entry.
+pub fn prove(hospital: &Hospital, index: u64) -> Result<String, AppError> {
+    hospital.log().proof_file(index).map(|p| p.to_text()).map_err(|e| AppError::Ledger(e.to_string()))
+}
+
+/// Verifies the ledger on disk from end to end and leaves evidence for every system.
+///
+/// # Errors
+/// When the ledger cannot be read at all.
+pub async fn verify(
+    hospital: &Hospital,
+    who: &Principal,
+    progress: &mut (dyn FnMut(u64, u64) + Send),
+) -> Result<AuditReport, AppError> {
+    hospital.demand(who, Action::ViewLedger, &Resource::Hospital)?;
+    hospital.log().flush_tiles().map_err(|e| AppError::Ledger(e.to_string()))?;
+    let key = hospital.log().verifier_text();
+    let anchor = hospital.anchor().await?;
+    let report = verify_folder(&hospital.paths().ledger(), &key, anchor, progress)?;
+    let check = &checks::LEDGER_WHOLE;
+    let findings: Vec<Finding> = report
+        .findings
+        .iter()
+        .take(20)
+        .map(|f| Finding {
+            check: check.id.to_owned(),
+            severity: Severity::Critical,
+            location: Location::whole(),
+            message: f.to_string(),
+            technique: None,
+            remedy: "stop, keep the folder as it is, and compare with a backup or an exported head"
+                .to_owned(),
+        })
+        .collect();
+    for system in hospital.settings().systems.keys() {
+        let evidence = Evidence {
+            check: check.id.to_owned(),
+            system: system.clone(),
+            subjects: vec![],
+            made_at: hospital.now(),
+            by: who.id().to_string(),
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            parameters: Default::default(),
+            outcome: Outcome::from_findings(findings.clone()),
+            metrics: [("entries".to_owned(), Metric { value: report.size as f64, unit: "items".to_owned() })]
+                .into(),
+        };
+        hospital.record(Record::Evidence { evidence }).await?;
+    }
+    Ok(report)
+}
+
+/// Verifies a ledger folder without opening the hospital; for auditors with a copy.
+///
+/// # Errors
+/// When the key or the folder cannot be read.
+pub fn verify_folder(
+    dir: &Path,
+    key: &str,
+    anchor: Option<(u64, ledger::Hash)>,
+    progress: &mut (dyn FnMut(u64, u64) + Send),
+) -> Result<AuditReport, AppError> {
+    let verifier = ledger::Verifier::from_text(key.trim())
+        .map_err(|e| AppError::BadInput(format!("public key: {e}")))?;
+    store::log::audit(dir, &verifier, anchor.map(|(size, root)| (size, *root.as_bytes())), progress)
+        .map_err(|e| AppError::Ledger(e.to_string()))
+}
+
+/// Entries `first..first + count` with their positions.
+///
+/// # Errors
+/// When `who` may not, or the ledger cannot be read.
+pub fn show(
+    hospital: &Hospital,
+    who: &Principal,
+    first: u64,
+    count: u64,
+) -> Result<Vec<(u64, serde_json::Value)>, AppError> {
+    hospital.demand(who, Action::ViewLedger, &Resource::Hospital)?;
+    let size = hospital.log().head().size;
+    let count = count.min(SHOW_MAX).min(size.saturating_sub(first));
+    let entries = hospital.log().read_range(first, count).map_err(|e| AppError::Ledger(e.to_string()))?;
+    let value = |bytes: &Vec<u8>| serde_json::from_slice(bytes).unwrap_or(serde_json::Value::Null);
+    Ok((first..).zip(entries.iter().map(value)).collect())
+}
+
+/// Writes entries, signed head and public key into a new folder, for an auditor who has nothing else.
+///
+/// # Errors
+/// When the folder exists already, or cannot be written.
+pub fn export(hospital: &Hospital, to: &Path) -> Result<u64, AppError> {
+    use std::io::Write as _;
+    if to.exists() {
+        return Err(AppError::BadInput(format!("`{}` exists already: name a new folder", to.display())));
+    }
+    std::fs::create_dir_all(to).map_err(AppError::files("cannot make the folder", to))?;
+    let head = hospital.log().head();
+    let path = to.join("entries.jsonl");
+    let failed = || AppError::files("cannot write", &path);
+    let mut out = std::io::BufWriter::new(std::fs::File::create(&path).map_err(failed())?);
+    let mut next = 0;
+    while next < head.size {
+        let entries = hospital
+            .log()
+            .read_range(next, 1_024.min(head.size - next))
+            .map_err(|e| AppError::Ledger(e.to_string()))?;
+        if entries.is_empty() {
+            return Err(AppError::Ledger(format!("entry {next} cannot be read; run `asepsis audit verify`")));
+        }
+        for entry in entries {
+            out.write_all(&entry).and_then(|()| out.write_all(b"\n")).map_err(failed())?;
+            next += 1;
+        }
+    }
+    out.flush().map_err(failed())?;
+    for (name, text) in [
+        ("checkpoint", hospital.log().checkpoint_note().to_string()),
+        ("ledger.pub", hospital.log().verifier_text()),
+    ] {
+        let path = to.join(name);
+        std::fs::write(&path, text).map_err(AppError::files("cannot write", &path))?;
+    }
+    Ok(next)
+}

@@ -1,0 +1,93 @@
+//! The watch: looks at every system's content each second, notices gates that open or shut, and says so.
+
+use domain::{Record, Stage, SystemId};
+
+use crate::AppError;
+use crate::gate::GateReport;
+use crate::hospital::Hospital;
+
+impl Hospital {
+    /// Judges all deployment gates again. A gate that changed goes into the ledger; one that shut raises an alarm.
+    /// Returns whether anything changed.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub async fn refresh_gates(&self) -> Result<bool, AppError> {
+        let systems: Vec<SystemId> = self.settings().systems.keys().cloned().collect();
+        let mut changed = false;
+        for id in systems {
+            let report = self.gate(&id, Stage::Deployment)?;
+            let before = {
+                let mut gates = self.gates.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                gates.insert(id.clone(), report.clone())
+            };
+            let same =
+                before.as_ref().is_some_and(|b| b.open == report.open && b.because() == report.because());
+            if same {
+                continue;
+            }
+            changed = true;
+            self.record_gate(&id, before.as_ref(), &report).await?;
+        }
+        if changed {
+            self.touch_serving();
+        }
+        Ok(changed)
+    }
+
+    async fn record_gate(
+        &self,
+        id: &SystemId,
+        before: Option<&GateReport>,
+        report: &GateReport,
+    ) -> Result<(), AppError> {
+        let last = self.last_gate(id).await?;
+        let was_open = before.map(|b| b.open).or_else(|| last.map(|(open, _)| open));
+        let subjects = self.subjects(&self.system(id)?);
+        let serving = report
+            .open
+            .then(|| subjects.iter().find(|s| s.role == domain::SubjectRole::Model).map(|s| s.digest))
+            .flatten();
+        self.record(Record::Gate {
+            at: self.now(),
+            system: id.clone(),
+            stage: Stage::Deployment,
+            open: report.open,
+            because: report.because(),
+            serving,
+        })
+        .await?;
+        self.set_gate(id, report).await?;
+        if was_open == Some(true) && !report.open {
+            let why: Vec<String> = report
+                .controls
+                .iter()
+                .filter(|c| !c.status.passes())
+                .map(|c| format!("{} {}: {}", c.control, c.status.word(), c.status.reason()))
+                .collect();
+            self.raise(crate::alarms::GATE_SHUT.id, Some(id.clone()), None, &why.join("; ")).await?;
+        }
+        Ok(())
+    }
+
+    /// Raises an alarm: ledger, state, log, live page; webhooks follow from the binary.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub async fn raise(
+        &self,
+        alarm: &str,
+        system: Option<SystemId>,
+        client: Option<domain::ClientId>,
+        message: &str,
+    ) -> Result<(), AppError> {
+        let message: String = message.chars().take(1_000).collect();
+        let at = self.now();
+        let system_name = system.as_ref().map_or("-", SystemId::as_str);
+        let client_name = client.as_ref().map_or("-", domain::ClientId::as_str);
+        tracing::warn!(alarm, system = system_name, client = client_name, "{message}");
+        self.record(Record::Alarm { at, alarm: alarm.to_owned(), system, client, message }).await?;
+        self.live.touch();
+        Ok(())
+    }
+}

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
+use axum::middleware::{Next, from_fn_with_state};
 use gateway::{Arrival, Gateway, Refusal, Refused};
 use oip::grpc::proto::grpc_inference_service_server::{GrpcInferenceService, GrpcInferenceServiceServer};
 use oip::grpc::proto::{
@@ -24,10 +26,21 @@ const FRAMING_BYTES: usize = 1_024;
 /// The gRPC service, as routes for [`serve`](crate::serve()).
 pub fn grpc(gateway: Arc<Gateway>) -> Router {
     let bytes_max = gateway.snapshot().limits.wire.body_bytes.saturating_add(FRAMING_BYTES);
-    let service = GrpcInferenceServiceServer::new(Service(gateway))
+    let service = GrpcInferenceServiceServer::new(Service(Arc::clone(&gateway)))
         .max_decoding_message_size(bytes_max)
         .max_encoding_message_size(usize::MAX);
-    Routes::new(service).into_axum_router()
+    Routes::new(service).into_axum_router().layer(from_fn_with_state(gateway, key_first))
+}
+
+/// Looks at the key before a message is read, as over REST: who has none need not send one.
+async fn key_first(State(gateway): State<Arc<Gateway>>, request: axum::extract::Request, next: Next) -> axum::response::Response {
+    if request.uri().path().ends_with("/ModelInfer") {
+        let credential = crate::rest::credential(request.headers());
+        if let Err(refused) = gateway.check_key(&Arrival { credential, system: "", version: None }) {
+            return grpc_status(&refused).into_http();
+        }
+    }
+    next.run(request).await
 }
 
 struct Service(Arc<Gateway>);
@@ -52,11 +65,17 @@ fn refused(refusal: Refusal) -> Status {
 
 #[tonic::async_trait]
 impl GrpcInferenceService for Service {
-    async fn server_live(&self, _: Request<ServerLiveRequest>) -> Result<Response<ServerLiveResponse>, Status> {
+    async fn server_live(
+        &self,
+        _: Request<ServerLiveRequest>,
+    ) -> Result<Response<ServerLiveResponse>, Status> {
         Ok(Response::new(ServerLiveResponse { live: true }))
     }
 
-    async fn server_ready(&self, _: Request<ServerReadyRequest>) -> Result<Response<ServerReadyResponse>, Status> {
+    async fn server_ready(
+        &self,
+        _: Request<ServerReadyRequest>,
+    ) -> Result<Response<ServerReadyResponse>, Status> {
         Ok(Response::new(ServerReadyResponse { ready: self.0.is_ready() }))
     }
 
@@ -97,7 +116,7 @@ impl GrpcInferenceService for Service {
         request: Request<ModelInferRequest>,
     ) -> Result<Response<ModelInferResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        let encoding = oip::grpc::wrote_raw(&message);
+        let encoding = oip::grpc::encoding_of(&message);
         let (system, version) = (message.model_name.clone(), message.model_version.clone());
         let arrival =
             Arrival { credential: credential(&metadata), system: &system, version: optional(&version) };

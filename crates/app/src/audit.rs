@@ -67,7 +67,11 @@ pub async fn receipt(hospital: &Hospital, who: &Principal, index: u64) -> Result
 /// # Errors
 /// When there is no such entry.
 pub fn prove(hospital: &Hospital, index: u64) -> Result<String, AppError> {
-    hospital.log().proof_file(index).map(|p| p.to_text()).map_err(|e| AppError::Ledger(e.to_string()))
+    let failed = |e: store::log::LogError| AppError::Ledger(e.to_string());
+    let mut proof = hospital.log().proof_file(index).map_err(failed)?;
+    // The entry goes with its proof, so that whoever checks it needs nothing but the public key.
+    proof.extra = Some(hospital.log().read(index).map_err(failed)?);
+    Ok(proof.to_text())
 }
 
 /// Verifies the ledger on disk from end to end and leaves evidence for every system.

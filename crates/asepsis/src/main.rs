@@ -1,2 +1,34 @@
-//! The `asepsis` program.
-fn main() {}
+//! L6: the `asepsis` program: command line, configuration, wiring.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks on standard output")]
+
+mod alerts;
+mod bridge;
+mod cli;
+mod control;
+mod data;
+mod desk;
+mod example;
+mod keep;
+mod local;
+mod picture;
+mod rehearsal;
+mod serve;
+mod terminal;
+mod traffic;
+mod vendor;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match cli::run(arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("asepsis: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,5 +1,13 @@
 //! gRPC messages that are not what they should be.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says loudly when it is skipped"
+)]
+
 use domain::TensorData;
 use oip::grpc::proto::model_infer_request::InferInputTensor;
 use oip::grpc::proto::{InferTensorContents, ModelInferRequest};

@@ -1,6 +1,14 @@
 //! What is written can be read again: every type, as JSON, as binary data and over gRPC. And no bytes make the parsers
 //! panic.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says loudly when it is skipped"
+)]
+
 use domain::{Tensor, TensorData};
 use oip::{Answer, Ask, Encoding, Limits, Param, Params, Wants, grpc, rest};
 use proptest::collection::vec;

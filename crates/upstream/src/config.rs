@@ -147,6 +147,10 @@ impl FromStr for Target {
         if uri.host().is_none_or(str::is_empty) {
             return Err(wrong("write scheme://host:port"));
         }
+        // A port that is no port is left out by the parser.
+        if uri.port_u16().is_none() && uri.authority().map(http::uri::Authority::as_str) != uri.host() {
+            return Err(wrong("use a port from 1 to 65535"));
+        }
         if uri.query().is_some() || rest.contains('#') {
             return Err(wrong("leave out `?` and `#` and what follows"));
         }

@@ -179,12 +179,14 @@ async fn nobody_there_says_so() {
 
 #[tokio::test]
 async fn names_with_slashes_stay_in_their_place() {
-    let router = Router::new().fallback(|uri: Uri| async move { (StatusCode::NOT_FOUND, uri.to_string()) });
-    let address = serve::plain(router).await;
+    // The server says where it was asked.
+    let echo = |uri: Uri| async move { (StatusCode::NOT_FOUND, rest::write_error(&uri.to_string())) };
+    let address = serve::plain(Router::new().fallback(echo)).await;
     let mut config = Config::new(format!("http://{address}").parse().unwrap(), "../../admin?x#y");
     config.version = Some("1/2".into());
-    let remote = Remote::connect(config).unwrap();
-    assert!(matches!(remote.probe(&[input()]).await, Err(UpstreamError::Refused { .. })));
+    let error = Remote::connect(config).unwrap().probe(&[input()]).await.unwrap_err();
+    let UpstreamError::Refused { detail, .. } = &error else { panic!("{error}") };
+    assert_eq!(detail.phi().expose(), "/v2/models/..%2F..%2Fadmin%3Fx%23y/versions/1%2F2/infer");
 }
 
 #[tokio::test]

@@ -1,7 +1,12 @@
 //! CPU time per call of the shared models (and any ONNX files named on the command line), one thread, batch 1 and 32.
 //!
 //! Prints `name batch microseconds` lines; scripts/bench_runtime.sh runs this and onnxruntime one after the other.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints its measurements")]
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program that prints its measurements"
+)]
 
 use std::path::PathBuf;
 
@@ -9,6 +14,8 @@ use runtime::{Dim, Limits, Model, Scratch, TensorView};
 
 /// CPU time of this thread in seconds, from the kernel's scheduler statistics (nanoseconds); wall time elsewhere.
 fn cpu_seconds(start: std::time::Instant) -> f64 {
+    // Yielding makes the kernel bring its count up to date.
+    std::thread::yield_now();
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     let nanos = stat.and_then(|s| s.split(' ').next().and_then(|v| v.parse::<f64>().ok()));
     nanos.map_or_else(|| start.elapsed().as_secs_f64(), |n| n / 1e9)
@@ -35,7 +42,8 @@ fn microseconds(mut call: impl FnMut()) -> f64 {
 }
 
 fn files() -> Vec<PathBuf> {
-    let named: Vec<PathBuf> = std::env::args().skip(1).filter(|a| a.ends_with(".onnx")).map(PathBuf::from).collect();
+    let named: Vec<PathBuf> =
+        std::env::args().skip(1).filter(|a| a.ends_with(".onnx")).map(PathBuf::from).collect();
     if !named.is_empty() {
         return named;
     }

@@ -30,7 +30,9 @@ pub enum LoadError {
         tensor: String,
     },
     /// The operator holds a graph of its own (If, Loop, Scan).
-    #[error("operator `{operator}` (node `{node}`) contains a subgraph, which is not supported; export without control flow")]
+    #[error(
+        "operator `{operator}` (node `{node}`) contains a subgraph, which is not supported; export without control flow"
+    )]
     Subgraph {
         /// Operator type.
         operator: String,
@@ -38,7 +40,9 @@ pub enum LoadError {
         node: String,
     },
     /// The operator comes from a domain other than `ai.onnx` and `ai.onnx.ml`.
-    #[error("operator `{operator}` (node `{node}`) belongs to custom domain `{domain}`; export with standard operators only")]
+    #[error(
+        "operator `{operator}` (node `{node}`) belongs to custom domain `{domain}`; export with standard operators only"
+    )]
     CustomDomain {
         /// Domain.
         domain: String,
@@ -48,7 +52,9 @@ pub enum LoadError {
         node: String,
     },
     /// The operator is standard, but not covered.
-    #[error("unsupported operator `{operator}` (node `{node}`, opset {opset}); docs/runtime.md lists those covered")]
+    #[error(
+        "unsupported operator `{operator}` (node `{node}`, opset {opset}); docs/runtime.md lists those covered"
+    )]
     UnsupportedOperator {
         /// Operator type.
         operator: String,

@@ -89,7 +89,12 @@ impl Graph {
         self.values.get(id.index()).map_or("", String::as_str)
     }
 
-    pub(crate) fn build(raw: RawGraph, opset: i64, opset_ml: i64, limits: &Limits) -> Result<Self, LoadError> {
+    pub(crate) fn build(
+        raw: RawGraph,
+        opset: i64,
+        opset_ml: i64,
+        limits: &Limits,
+    ) -> Result<Self, LoadError> {
         let mut names = Names::default();
         let mut initializers = BTreeMap::new();
         for (name, tensor) in raw.initializers {
@@ -176,7 +181,8 @@ impl Names {
         for name in &raw.outputs {
             outputs.push(if name.is_empty() { None } else { Some(self.define(name, "output")?) });
         }
-        let name = if raw.name.is_empty() { raw.outputs.first().cloned().unwrap_or_default() } else { raw.name };
+        let name =
+            if raw.name.is_empty() { raw.outputs.first().cloned().unwrap_or_default() } else { raw.name };
         Ok(Node {
             name,
             operator: raw.operator,
@@ -216,11 +222,11 @@ fn order(
     let mut missing: Vec<usize> = vec![0; nodes.len()];
     for (at, node) in nodes.iter().enumerate() {
         for id in node.inputs.iter().flatten() {
-            if depth.get(id.index()).copied().flatten().is_none() {
-                if let (Some(list), Some(count)) = (users.get_mut(id.index()), missing.get_mut(at)) {
-                    list.push(at);
-                    *count += 1;
-                }
+            if depth.get(id.index()).copied().flatten().is_none()
+                && let (Some(list), Some(count)) = (users.get_mut(id.index()), missing.get_mut(at))
+            {
+                list.push(at);
+                *count += 1;
             }
         }
     }
@@ -230,7 +236,8 @@ fn order(
     let mut ordered = Vec::with_capacity(slots.len());
     while let Some(at) = ready.pop_first() {
         let Some(node) = slots.get_mut(at).and_then(Option::take) else { continue };
-        let from = node.inputs.iter().flatten().filter_map(|id| depth.get(id.index()).copied().flatten()).max();
+        let from =
+            node.inputs.iter().flatten().filter_map(|id| depth.get(id.index()).copied().flatten()).max();
         let level = from.unwrap_or(0) + 1;
         if level > limits.depth_max {
             return Err(LoadError::Limit {

@@ -164,7 +164,8 @@ impl Model {
 
     /// The views in the model's order, checked.
     fn ordered<'a>(&self, inputs: &[(&str, TensorView<'a>)]) -> Result<Vec<TensorView<'a>>, RunError> {
-        if let Some((name, _)) = inputs.iter().find(|(name, _)| !self.inputs.iter().any(|i| i.name == *name)) {
+        if let Some((name, _)) = inputs.iter().find(|(name, _)| !self.inputs.iter().any(|i| i.name == *name))
+        {
             let known: Vec<String> = self.inputs.iter().map(|i| format!("`{}`", i.name)).collect();
             return Err(RunError::UnknownInput { name: (*name).to_owned(), known: known.join(", ") });
         }
@@ -182,7 +183,12 @@ impl Model {
                 return Err(RunError::InputMismatch {
                     name: info.name.clone(),
                     expected: info.describe(),
-                    got: format!("{} {:?} with {} values", view.data.data_type(), view.shape, view.data.len()),
+                    got: format!(
+                        "{} {:?} with {} values",
+                        view.data.data_type(),
+                        view.shape,
+                        view.data.len()
+                    ),
                 });
             }
             ordered.push(*view);
@@ -258,7 +264,8 @@ fn fits<'s>(info: &'s ValueInfo, view: &TensorView<'_>, symbols: &mut HashMap<&'
 
 /// Versions of the two covered domains; other imports are allowed as long as no node uses them.
 fn opsets(imports: &[(String, i64)]) -> Result<(i64, i64), LoadError> {
-    let version = |names: &[&str]| imports.iter().find(|(d, _)| names.contains(&d.as_str())).map_or(0, |(_, v)| *v);
+    let version =
+        |names: &[&str]| imports.iter().find(|(d, _)| names.contains(&d.as_str())).map_or(0, |(_, v)| *v);
     let (main, ml) = (version(&["", "ai.onnx"]), version(&["ai.onnx.ml"]));
     if main == 0 && ml == 0 {
         return Err(LoadError::Malformed { what: "no operator set is imported", at: 0 });
@@ -310,4 +317,98 @@ pub fn fuzz_load(bytes: &[u8]) {
         ..Limits::default()
     };
     let _ = Model::load(bytes, &limits);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOLDENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/");
+
+    fn spread(count: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * 7919 % 1013) as f32 / 506.5 - 1.0) * 3.0).collect()
+    }
+
+    fn run(model: &Model, x: &[f32], shape: &[usize]) -> Vec<(String, Tensor)> {
+        let name = model.inputs()[0].name.clone();
+        model.run(&[(&name, TensorView::f32(shape, x))], &mut Scratch::new()).unwrap()
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_scores() {
+        let index = std::fs::read(format!("{GOLDENS}operators.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+        let models = std::fs::read(format!("{GOLDENS}operators.onnxs")).unwrap();
+        let mut compared = 0;
+        for case in index["cases"].as_array().unwrap() {
+            if !matches!(
+                case["operator"].as_str(),
+                Some("Conv" | "Gemm" | "MatMul" | "MaxPool" | "AveragePool")
+            ) {
+                continue;
+            }
+            let from = case["model_at"].as_u64().unwrap() as usize;
+            let bytes = &models[from..from + case["model_bytes"].as_u64().unwrap() as usize];
+            let mut first: Option<Vec<f32>> = None;
+            for isa in Isa::all() {
+                let model = Model::load_on(bytes, &Limits::default(), isa).unwrap();
+                if model.inputs().len() > 1 {
+                    continue;
+                }
+                let dims = model.inputs()[0].shape.clone().unwrap();
+                let shape: Vec<usize> =
+                    dims.iter().map(|d| if let Dim::Fixed(n) = d { *n } else { 2 }).collect();
+                let out = run(&model, &spread(shape.iter().product()), &shape);
+                let got = out[0].1.as_f32().unwrap().to_vec();
+                match &first {
+                    None => first = Some(got),
+                    Some(want) => {
+                        compared += 1;
+                        for (a, b) in got.iter().zip(want) {
+                            let close = (a - b).abs() <= 1e-5 * (1.0 + b.abs().max(10.0));
+                            assert!(close, "{} on {}: {a} for {b}", case["operator"], isa.name());
+                        }
+                    }
+                }
+            }
+        }
+        assert!(compared > 0 || Isa::all().len() == 1);
+    }
+
+    #[test]
+    fn a_tap_gives_the_features_before_the_last_layer() {
+        let bytes = std::fs::read(format!("{GOLDENS}sklearn/mlp.onnx")).unwrap();
+        let model = Model::load(&bytes, &Limits::default()).unwrap();
+        let name = model.penultimate().unwrap().to_owned();
+        let tapped = model.with_taps(&[&name]).unwrap();
+        let x = spread(8);
+        let (plain, both) = (run(&model, &x, &[2, 4]), run(&tapped, &x, &[2, 4]));
+        assert_eq!(plain[..], both[..plain.len()]);
+        let (last, features) = both.last().unwrap();
+        assert_eq!((last.as_str(), &features.shape[..]), (name.as_str(), &[2, 6][..]));
+        assert!(model.with_taps(&["nothing"]).is_err());
+    }
+
+    #[test]
+    fn a_batch_gives_what_its_rows_give_alone() {
+        for file in ["sklearn/forest_two.onnx", "sklearn/boosting_two.onnx", "sklearn/logistic_scaled.onnx"] {
+            let bytes = std::fs::read(format!("{GOLDENS}{file}")).unwrap();
+            let model = Model::load(&bytes, &Limits::default()).unwrap();
+            let x: Vec<f32> = spread(30 * 19).iter().map(|v| v * 100.0).collect();
+            let all = run(&model, &x, &[19, 30]);
+            let all = all[1].1.as_f32().unwrap();
+            for (row, want) in x.chunks_exact(30).zip(all.chunks_exact(2)) {
+                assert_eq!(run(&model, row, &[1, 30])[1].1.as_f32().unwrap(), want, "{file}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_summary_says_what_is_in_the_file() {
+        let bytes = std::fs::read(format!("{GOLDENS}sklearn/mlp.onnx")).unwrap();
+        let summary = Model::load(&bytes, &Limits::default()).unwrap().summary().clone();
+        assert_eq!(summary.producer, "skl2onnx");
+        assert_eq!(summary.operators.get("MatMul"), Some(&3));
+        assert_eq!(summary.operators.get("ai.onnx.ml.Scaler"), Some(&1));
+    }
 }

@@ -108,8 +108,7 @@ impl Plan {
             }
         }
         let outputs: Vec<Source> = wanted.iter().map(|id| builder.source(*id)).collect();
-        let mut plan =
-            Self { steps, constants: builder.kept, slots: builder.slot_at.len(), inputs, outputs };
+        let mut plan = Self { steps, constants: builder.kept, slots: builder.slot_at.len(), inputs, outputs };
         plan.mark_last_uses();
         Ok(plan)
     }
@@ -124,7 +123,8 @@ impl Plan {
             }
         }
         for step in self.steps.iter_mut().rev() {
-            let read = step.inputs.iter().filter_map(|s| if let Source::Slot(at) = s { Some(*at) } else { None });
+            let read =
+                step.inputs.iter().filter_map(|s| if let Source::Slot(at) = s { Some(*at) } else { None });
             for slot in read.chain(step.outputs.iter().flatten().copied()).collect::<Vec<_>>() {
                 if let Some(flag) = seen.get_mut(slot)
                     && !*flag
@@ -211,7 +211,12 @@ fn store(ctx: &mut Ctx<'_>, slots: &mut [Option<Value>], slot: usize, value: Val
 }
 
 impl Step {
-    fn run(&self, ctx: &mut Ctx<'_>, slots: &mut [Option<Value>], constants: &[Value]) -> Result<(), OpError> {
+    fn run(
+        &self,
+        ctx: &mut Ctx<'_>,
+        slots: &mut [Option<Value>],
+        constants: &[Value],
+    ) -> Result<(), OpError> {
         if !self.kernel.takes_blocked() {
             for source in &self.inputs {
                 if let Source::Slot(at) = source
@@ -314,7 +319,12 @@ impl Builder<'_> {
     }
 
     /// Computes a node whose inputs are all constant.
-    fn fold(&mut self, draft: &Draft, kernel: &dyn Kernel, held: &[Option<Arc<Tensor>>]) -> Result<(), LoadError> {
+    fn fold(
+        &mut self,
+        draft: &Draft,
+        kernel: &dyn Kernel,
+        held: &[Option<Arc<Tensor>>],
+    ) -> Result<(), LoadError> {
         let node = &draft.node;
         let inputs: Vec<Option<Value>> =
             held.iter().map(|tensor| tensor.as_ref().map(|t| Value::from(t.as_ref().clone()))).collect();

@@ -123,8 +123,15 @@ fn graph(bytes: &[u8], limits: &Limits) -> Result<RawGraph, LoadError> {
                 let item = tensor(field.bytes()?, limits)?;
                 push(&mut out.initializers, item, limits.initializers_max, "initializers")?;
             }
-            11 => push(&mut out.inputs, value_info(field.bytes()?, limits)?, limits.values_max, "graph inputs")?,
-            12 => push(&mut out.outputs, value_info(field.bytes()?, limits)?, limits.values_max, "graph outputs")?,
+            11 => {
+                push(&mut out.inputs, value_info(field.bytes()?, limits)?, limits.values_max, "graph inputs")?
+            }
+            12 => push(
+                &mut out.outputs,
+                value_info(field.bytes()?, limits)?,
+                limits.values_max,
+                "graph outputs",
+            )?,
             15 => return Err(unsupported("sparse initializers")),
             _ => {}
         }
@@ -140,8 +147,15 @@ fn node(bytes: &[u8], limits: &Limits) -> Result<RawNode, LoadError> {
     let mut wire = Wire::new(bytes);
     while let Some((number, field)) = wire.next()? {
         match number {
-            1 => push(&mut out.inputs, field.text(name_max)?.to_owned(), limits.node_ports_max, "node inputs")?,
-            2 => push(&mut out.outputs, field.text(name_max)?.to_owned(), limits.node_ports_max, "node outputs")?,
+            1 => {
+                push(&mut out.inputs, field.text(name_max)?.to_owned(), limits.node_ports_max, "node inputs")?
+            }
+            2 => push(
+                &mut out.outputs,
+                field.text(name_max)?.to_owned(),
+                limits.node_ports_max,
+                "node outputs",
+            )?,
             3 => out.name = field.text(name_max)?.to_owned(),
             4 => out.operator = field.text(name_max)?.to_owned(),
             5 => push(&mut attributes, field.bytes()?, limits.attributes_max, "attributes of a node")?,
@@ -208,7 +222,9 @@ fn attribute(bytes: &[u8], node: &RawNode, limits: &Limits) -> Result<(String, A
             9 => (8, push(&mut held.texts, text(field.bytes()?, limits)?, limits.strings_max, "strings")?),
             20 => (0, held.kind = field.int()?),
             21 => return Err(unsupported("attribute references (model-local functions)")),
-            10 | 14 | 15 | 22 | 23 => return Err(unsupported(format!("attribute kind of `{}`", node.operator))),
+            10 | 14 | 15 | 22 | 23 => {
+                return Err(unsupported(format!("attribute kind of `{}`", node.operator)));
+            }
             _ => (0, ()),
         };
         let () = done;

@@ -23,7 +23,8 @@ pub(crate) struct Drafts {
 }
 
 pub(crate) fn rewrite(graph: &Graph, wanted: &[ValueId]) -> Drafts {
-    let nodes = graph.nodes.iter().cloned().map(|node| Draft { node, activation: Activation::None }).collect();
+    let nodes =
+        graph.nodes.iter().cloned().map(|node| Draft { node, activation: Activation::None }).collect();
     let next_value = u32::try_from(graph.values.len()).unwrap_or(u32::MAX);
     let mut drafts = Drafts { nodes, constants: graph.initializers.clone(), next_value };
     drafts.constants_of_nodes();
@@ -55,7 +56,9 @@ impl Drafts {
             let Some((name, value)) = node.attributes.first_key_value() else { return true };
             let tensor = match (name.as_str(), value) {
                 ("value", Attribute::Tensor(tensor)) => tensor.clone(),
-                ("value_float", Attribute::Float(v)) => Tensor { shape: vec![], data: TensorData::F32(vec![*v]) },
+                ("value_float", Attribute::Float(v)) => {
+                    Tensor { shape: vec![], data: TensorData::F32(vec![*v]) }
+                }
                 ("value_int", Attribute::Int(v)) => Tensor { shape: vec![], data: TensorData::I64(vec![*v]) },
                 ("value_floats", Attribute::Floats(v)) => {
                     Tensor { shape: vec![v.len()], data: TensorData::F32(v.clone()) }
@@ -82,7 +85,9 @@ impl Drafts {
             }
             let one_output = node.outputs.iter().flatten().count() == 1;
             let trivial = node.operator == "Identity"
-                || (node.operator == "Dropout" && one_output && node.inputs.get(2).copied().flatten().is_none());
+                || (node.operator == "Dropout"
+                    && one_output
+                    && node.inputs.get(2).copied().flatten().is_none());
             match (node.inputs.first(), node.outputs.first()) {
                 (Some(Some(from)), Some(Some(to))) if trivial && !node.is_ml && !wanted.contains(to) => {
                     alias.insert(*to, *from);
@@ -117,7 +122,9 @@ impl Drafts {
 
     /// Index of the node that makes each value.
     fn producers(&self) -> HashMap<ValueId, usize> {
-        let outputs = |(at, d): (usize, &Draft)| d.node.outputs.iter().flatten().map(move |id| (*id, at)).collect::<Vec<_>>();
+        let outputs = |(at, d): (usize, &Draft)| {
+            d.node.outputs.iter().flatten().map(move |id| (*id, at)).collect::<Vec<_>>()
+        };
         self.nodes.iter().enumerate().flat_map(outputs).collect()
     }
 
@@ -196,7 +203,8 @@ impl Drafts {
         for (c, row) in values.chunks_exact(each.max(1)).take(channels).enumerate() {
             let factor = f64::from(*scale.get(c)?) / (f64::from(*var.get(c)?) + epsilon).sqrt();
             weights.extend(row.iter().map(|w| (f64::from(*w) * factor) as f32));
-            let moved = (f64::from(*bias.get(c)?) - f64::from(*mean.get(c)?)) * factor + f64::from(*shift.get(c)?);
+            let moved =
+                (f64::from(*bias.get(c)?) - f64::from(*mean.get(c)?)) * factor + f64::from(*shift.get(c)?);
             biases.push(moved as f32);
         }
         Some((Tensor::f32(&weight.shape, weights)?, Tensor::f32(&[channels], biases)?))
@@ -206,13 +214,19 @@ impl Drafts {
     fn fuse_bias(&mut self, wanted: &[ValueId]) {
         for at in [0, 1] {
             self.fuse_pairs(wanted, at, |drafts, product, sum| {
-                let (Some(a), Some(b)) = (drafts.nodes.get(product), drafts.nodes.get(sum)) else { return false };
+                let (Some(a), Some(b)) = (drafts.nodes.get(product), drafts.nodes.get(sum)) else {
+                    return false;
+                };
                 let (a, b) = (&a.node, &b.node);
                 if a.operator != "MatMul" || b.operator != "Add" || b.is_ml || a.inputs.len() != 2 {
                     return false;
                 }
-                let (Some(weight), Some(bias)) = (drafts.floats(a, 1), drafts.floats(b, 1 - at)) else { return false };
-                let fits = weight.shape.len() == 2 && bias.shape.len() == 1 && weight.shape.last() == bias.shape.first();
+                let (Some(weight), Some(bias)) = (drafts.floats(a, 1), drafts.floats(b, 1 - at)) else {
+                    return false;
+                };
+                let fits = weight.shape.len() == 2
+                    && bias.shape.len() == 1
+                    && weight.shape.last() == bias.shape.first();
                 let id = b.inputs.get(1 - at).copied().flatten();
                 match drafts.nodes.get_mut(product) {
                     Some(draft) if fits => {
@@ -230,8 +244,14 @@ impl Drafts {
         for at in [0, 1] {
             let producers = self.producers();
             self.fuse_pairs(wanted, at, |drafts, conv, sum| {
-                let (Some(a), Some(b)) = (drafts.nodes.get(conv), drafts.nodes.get(sum)) else { return false };
-                if a.node.operator != "Conv" || b.node.operator != "Add" || b.node.is_ml || a.node.inputs.len() > 3 {
+                let (Some(a), Some(b)) = (drafts.nodes.get(conv), drafts.nodes.get(sum)) else {
+                    return false;
+                };
+                if a.node.operator != "Conv"
+                    || b.node.operator != "Add"
+                    || b.node.is_ml
+                    || a.node.inputs.len() > 3
+                {
                     return false;
                 }
                 let Some(Some(other)) = b.node.inputs.get(1 - at).copied() else { return false };

@@ -1,5 +1,7 @@
 //! Results equal onnxruntime's to 1e-5: every operator, scikit-learn exports, and the shared models on real patients.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "test code")]
+
 mod common;
 
 use common::{difference, goldens, read, shared, tensor};

@@ -1,9 +1,13 @@
 //! Matrix product with a packed right-hand side: `y[m, n] = Σ_k x[m, k] · w[k, n] + bias[n]`.
+#![expect(
+    clippy::needless_range_loop,
+    reason = "loops over const ranges unroll into registers; iterator adapters are not always inlined"
+)]
 
 use pulp::{Simd, WithSimd};
 
-use super::Isa;
 use super::tile::{Window, accumulate, relu};
+use super::{Aligned, Isa};
 
 /// A matrix `[k, n]` packed as panels of `u` vectors of columns: `[panel][k][u][lane]`.
 #[derive(Debug, Clone)]
@@ -12,7 +16,7 @@ pub(crate) struct Packed {
     lanes: usize,
     pub(crate) depth: usize,
     pub(crate) columns: usize,
-    weights: Vec<f32>,
+    weights: Aligned,
     bias: Vec<f32>,
 }
 
@@ -26,7 +30,13 @@ fn vectors(left: usize) -> usize {
 
 impl Packed {
     /// Packs a row-major `[k, n]` matrix, or `[n, k]` if `transposed`; `w` has `k * n` values (the caller checks).
-    pub(crate) fn new(isa: Isa, [k, n]: [usize; 2], transposed: bool, w: &[f32], bias: Option<&[f32]>) -> Self {
+    pub(crate) fn new(
+        isa: Isa,
+        [k, n]: [usize; 2],
+        transposed: bool,
+        w: &[f32],
+        bias: Option<&[f32]>,
+    ) -> Self {
         let lanes = isa.lanes();
         let blocks = n.div_ceil(lanes);
         let mut weights = Vec::with_capacity(blocks * lanes * k);
@@ -45,7 +55,7 @@ impl Packed {
         if let Some(bias) = bias {
             padded[..n].copy_from_slice(bias);
         }
-        Self { isa, lanes, depth: k, columns: n, weights, bias: padded }
+        Self { isa, lanes, depth: k, columns: n, weights: Aligned::new(&weights), bias: padded }
     }
 
     /// `x` is `[rows, k]`, `y` is `[rows, n]`, both row-major.
@@ -70,7 +80,7 @@ impl WithSimd for Run<'_> {
         let p = self.packed;
         let blocks = p.columns.div_ceil(p.lanes);
         let mut first = 0;
-        let mut weights = p.weights.as_slice();
+        let mut weights: &[f32] = &p.weights;
         while first < blocks {
             let u = vectors(blocks - first);
             let (panel, rest) = weights.split_at(u * p.lanes * p.depth);
@@ -86,24 +96,51 @@ impl WithSimd for Run<'_> {
     }
 }
 
+/// Rows of the packed matrix used before moving on to other rows of `x`: a panel's share (64 KiB at four vectors of
+/// 16) then stays in the first two cache levels.
+const DEPTH_BLOCK: usize = 256;
+
+/// A stretch of the inner dimension.
+#[derive(Clone, Copy)]
+struct Stretch {
+    from: usize,
+    length: usize,
+    first: bool,
+    last: bool,
+}
+
 impl Run<'_> {
     #[inline(always)]
-    fn panel<S: Simd, const U: usize>(&mut self, simd: S, panel: &[S::f32s], first: usize) {
-        let mut row = 0;
-        while row < self.rows {
-            let left = self.rows - row;
-            row += if S::REGISTER_COUNT >= 32 {
-                match left {
-                    6.. => self.tile::<S, 6, U>(simd, panel, first, row),
-                    3..=5 => self.tile::<S, 3, U>(simd, panel, first, row),
-                    _ => self.tile::<S, 1, U>(simd, panel, first, row),
-                }
-            } else {
-                match left {
-                    3.. => self.tile::<S, 3, U>(simd, panel, first, row),
-                    _ => self.tile::<S, 1, U>(simd, panel, first, row),
-                }
-            };
+    fn panel<S: Simd, const U: usize>(&mut self, simd: S, panel: &[S::f32s], column: usize) {
+        let depth = self.packed.depth;
+        // One row has nothing to use a block twice for.
+        let block = if self.rows <= 6 { depth } else { DEPTH_BLOCK };
+        let mut from = 0;
+        loop {
+            let length = block.min(depth - from);
+            let stretch = Stretch { from, length, first: from == 0, last: from + length >= depth };
+            let weights = &panel[from * U..][..length * U];
+            let mut row = 0;
+            while row < self.rows {
+                let left = self.rows - row;
+                row += if S::REGISTER_COUNT >= 32 {
+                    match left {
+                        6.. => self.tile::<S, 6, U>(simd, weights, column, row, stretch),
+                        3..=5 => self.tile::<S, 3, U>(simd, weights, column, row, stretch),
+                        2 => self.tile::<S, 2, U>(simd, weights, column, row, stretch),
+                        _ => self.tile::<S, 1, U>(simd, weights, column, row, stretch),
+                    }
+                } else {
+                    match left {
+                        3.. => self.tile::<S, 3, U>(simd, weights, column, row, stretch),
+                        _ => self.tile::<S, 1, U>(simd, weights, column, row, stretch),
+                    }
+                };
+            }
+            from += length;
+            if from >= depth {
+                break;
+            }
         }
     }
 
@@ -111,23 +148,36 @@ impl Run<'_> {
     fn tile<S: Simd, const T: usize, const U: usize>(
         &mut self,
         simd: S,
-        panel: &[S::f32s],
-        first: usize,
+        weights: &[S::f32s],
+        column: usize,
         row: usize,
+        stretch: Stretch,
     ) -> usize {
         let p = self.packed;
-        let window = Window { pixel: p.depth, rows: 1, row: 0, runs: 1, run: 0, length: p.depth };
-        let (bias, _) = S::as_simd_f32s(&p.bias[first * p.lanes..][..U * p.lanes]);
-        let start: [S::f32s; U] = std::array::from_fn(|u| bias[u]);
-        let acc = accumulate::<S, T, U>(simd, [start; T], &self.x[row * p.depth..], &window, panel);
-        for (t, vectors) in acc.into_iter().enumerate() {
-            for (u, mut v) in vectors.into_iter().enumerate() {
-                if self.relu {
+        let n = p.columns;
+        let window = Window { pixel: p.depth, rows: 1, row: 0, runs: 1, run: 0, length: stretch.length };
+        let (bias, _) = S::as_simd_f32s(&p.bias[column * p.lanes..][..U * p.lanes]);
+        let mut start = [simd.splat_f32s(0.0); U];
+        start.copy_from_slice(bias);
+        let mut acc = [start; T];
+        if !stretch.first {
+            for t in 0..T {
+                for u in 0..U {
+                    let at = (column + u) * p.lanes;
+                    acc[t][u] = simd.partial_load_f32s(&self.y[(row + t) * n + at..][..p.lanes.min(n - at)]);
+                }
+            }
+        }
+        let x = &self.x[row * p.depth + stretch.from..];
+        let acc = accumulate::<S, T, U>(simd, acc, x, &window, weights);
+        for t in 0..T {
+            for u in 0..U {
+                let mut v = acc[t][u];
+                if stretch.last && self.relu {
                     v = relu(simd, v);
                 }
-                let column = (first + u) * p.lanes;
-                let width = p.lanes.min(p.columns - column);
-                let y = &mut self.y[(row + t) * p.columns + column..][..width];
+                let at = (column + u) * p.lanes;
+                let y = &mut self.y[(row + t) * n + at..][..p.lanes.min(n - at)];
                 match S::as_mut_simd_f32s(y) {
                     ([whole], _) => *whole = v,
                     (_, part) => simd.partial_store_f32s(part, v),

@@ -6,7 +6,8 @@ use crate::value::{Ctx, Value};
 /// The value in the plain layout; does nothing if it already is.
 pub(crate) fn plain(value: Value, ctx: &mut Ctx<'_>) -> Value {
     let block = value.block;
-    let (TensorData::F32(from), [n, c, h, w]) = (&value.data, value.shape[..].try_into().unwrap_or([0; 4])) else {
+    let (TensorData::F32(from), [n, c, h, w]) = (&value.data, value.shape[..].try_into().unwrap_or([0; 4]))
+    else {
         return value;
     };
     if block == 0 {
@@ -43,7 +44,14 @@ pub(crate) struct Padding {
 
 /// Copies image `image` of `value` into `to` as `[ceil(c/block), height, width, block]` with zeros around it.
 /// `to` has that length. `value` is plain or has the same block size.
-pub(crate) fn padded(value: &Value, values: &[f32], image: usize, block: usize, pad: Padding, to: &mut [f32]) {
+pub(crate) fn padded(
+    value: &Value,
+    values: &[f32],
+    image: usize,
+    block: usize,
+    pad: Padding,
+    to: &mut [f32],
+) {
     let [_, c, h, w]: [usize; 4] = value.shape[..].try_into().unwrap_or([0; 4]);
     let blocks = c.div_ceil(block);
     let plane = h * w;

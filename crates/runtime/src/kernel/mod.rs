@@ -5,6 +5,7 @@
 pub(crate) mod conv;
 pub(crate) mod gemm;
 pub(crate) mod layout;
+pub(crate) mod pool;
 mod tile;
 
 use pulp::{Simd, WithSimd};
@@ -50,6 +51,18 @@ impl Isa {
         }
     }
 
+    /// The name for people.
+    #[cfg(test)]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::V3(_) => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Self::V4(_) => "AVX-512",
+        }
+    }
+
     /// Runs an operation compiled for this instruction set.
     pub(crate) fn run<Op: WithSimd>(self, op: Op) -> Op::Output {
         match self {
@@ -59,5 +72,37 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::V4(simd) => Simd::vectorize(simd, op),
         }
+    }
+}
+
+/// Floats that start at a cache line, so that streaming them never splits a load. Cloning keeps the values, and finds
+/// the alignment again.
+#[derive(Debug)]
+pub(crate) struct Aligned {
+    values: Vec<f32>,
+    from: usize,
+}
+
+impl Aligned {
+    pub(crate) fn new(values: &[f32]) -> Self {
+        let mut held = Vec::with_capacity(values.len() + 16);
+        let from = (held.as_ptr() as usize).wrapping_neg() % 64 / size_of::<f32>();
+        held.resize(from, 0.0);
+        held.extend_from_slice(values);
+        Self { values: held, from }
+    }
+}
+
+impl std::ops::Deref for Aligned {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        self.values.get(self.from..).unwrap_or_default()
+    }
+}
+
+impl Clone for Aligned {
+    fn clone(&self) -> Self {
+        Self::new(self)
     }
 }

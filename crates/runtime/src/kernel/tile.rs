@@ -38,16 +38,15 @@ pub(crate) fn accumulate<S: Simd, const T: usize, const U: usize>(
     for row in 0..window.rows {
         for run in 0..window.runs {
             let at = row * window.row + run * window.run;
-            let lines: [&[f32]; T] = std::array::from_fn(|t| {
-                let start = at + t * window.pixel;
-                x.get(start..start + window.length).unwrap_or_default()
-            });
-            let (block, rest) = left.split_at_checked(window.length * U).unwrap_or_default();
+            // Plain loops, not `map` or `from_fn`: those are not always inlined, and then lose the instruction set.
+            let mut lines: [&[f32]; T] = [&[]; T];
+            for (t, line) in lines.iter_mut().enumerate() {
+                *line = &x[at + t * window.pixel..][..window.length];
+            }
+            let (block, rest) = left.split_at(window.length * U);
             left = rest;
-            let length = lines.iter().map(|line| line.len()).min().unwrap_or(0);
-            let lines = lines.map(|line| &line[..length]);
             let (block, _) = block.as_chunks::<U>();
-            for (k, w) in block.iter().enumerate().take(length) {
+            for (k, w) in block.iter().enumerate().take(window.length) {
                 for t in 0..T {
                     let value = simd.splat_f32s(lines[t][k]);
                     for u in 0..U {

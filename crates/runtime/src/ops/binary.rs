@@ -173,11 +173,15 @@ impl Kernel for Binary {
         } else {
             apply(self.operation, ctx, a, b)?
         };
-        if self.relu
-            && let TensorData::F32(values) = &mut out.data
-        {
-            for v in values.iter_mut() {
-                *v = if *v < 0.0 { 0.0 } else { *v };
+        if self.relu {
+            match &mut out.data {
+                TensorData::F32(values) => {
+                    values.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v })
+                }
+                TensorData::F64(values) => {
+                    values.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v })
+                }
+                _ => op_bail!("followed by Relu is not covered on {} values", out.data_type()),
             }
         }
         Ok(vec![out])
@@ -283,11 +287,19 @@ fn other(operation: Operation, a: &Value, b: &Value, shape: &[usize], count: usi
     }
     if let Some(kind) = comparison(operation) {
         return Ok(TensorData::Bool(match (&a.data, &b.data) {
-            (TensorData::F64(x), TensorData::F64(y)) => both!(x, y, false, |x, y| kind.holds(x.partial_cmp(&y))),
-            (TensorData::I64(x), TensorData::I64(y)) => both!(x, y, false, |x, y| kind.holds(Some(x.cmp(&y)))),
-            (TensorData::I32(x), TensorData::I32(y)) => both!(x, y, false, |x, y| kind.holds(Some(x.cmp(&y)))),
+            (TensorData::F64(x), TensorData::F64(y)) => {
+                both!(x, y, false, |x, y| kind.holds(x.partial_cmp(&y)))
+            }
+            (TensorData::I64(x), TensorData::I64(y)) => {
+                both!(x, y, false, |x, y| kind.holds(Some(x.cmp(&y))))
+            }
+            (TensorData::I32(x), TensorData::I32(y)) => {
+                both!(x, y, false, |x, y| kind.holds(Some(x.cmp(&y))))
+            }
             (TensorData::U8(x), TensorData::U8(y)) => both!(x, y, false, |x, y| kind.holds(Some(x.cmp(&y)))),
-            (TensorData::Bool(x), TensorData::Bool(y)) => both!(x, y, false, |x, y| kind.holds(Some(x.cmp(&y)))),
+            (TensorData::Bool(x), TensorData::Bool(y)) => {
+                both!(x, y, false, |x, y| kind.holds(Some(x.cmp(&y))))
+            }
             _ => op_bail!("cannot compare {} with {}", a.data_type(), b.data_type()),
         }));
     }

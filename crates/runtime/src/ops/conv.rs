@@ -141,7 +141,9 @@ pub(super) fn compile(ctx: &NodeCtx<'_>) -> Compiled {
     }
     let Some(weights) = ctx.constant(1) else { op_bail!("weights must be constant") };
     let Some(values) = weights.as_f32() else { op_bail!("weights must be float32") };
-    let [oc, ic, spatial @ ..] = &weights.shape[..] else { op_bail!("weights have shape {:?}", weights.shape) };
+    let [oc, ic, spatial @ ..] = &weights.shape[..] else {
+        op_bail!("weights have shape {:?}", weights.shape)
+    };
     let geometry = Geometry::read(ctx, Some(spatial))?;
     let bias = match ctx.node.inputs.get(2) {
         Some(Some(_)) => match ctx.constant(2) {
@@ -364,8 +366,8 @@ impl ConvGroup<'_> {
         }
         .run();
         ctx.give(buffer);
-        let blocked = Value { shape: vec![n, self.channels, out[0], out[1]], data: TensorData::F32(y), block: lanes };
+        let blocked =
+            Value { shape: vec![n, self.channels, out[0], out[1]], data: TensorData::F32(y), block: lanes };
         Ok(layout::plain(blocked, ctx))
     }
 }
-

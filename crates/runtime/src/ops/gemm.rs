@@ -30,9 +30,13 @@ fn gemm(ctx: &NodeCtx<'_>) -> Compiled {
     let mut bias_packed = false;
     if let Some(([rows, columns], weights)) = ctx.constant(1).and_then(matrix) {
         let shape = if trans_b { [columns, rows] } else { [rows, columns] };
-        let scaled: Vec<f32> = if alpha == 1.0 { vec![] } else { weights.iter().map(|w| w * alpha).collect() };
+        let scaled: Vec<f32> =
+            if alpha == 1.0 { vec![] } else { weights.iter().map(|w| w * alpha).collect() };
         let weights = if alpha == 1.0 { weights } else { &scaled };
-        let bias = ctx.constant(2).filter(|b| b.shape == [shape[1]] || b.shape == [1, shape[1]]).and_then(Tensor::as_f32);
+        let bias = ctx
+            .constant(2)
+            .filter(|b| b.shape == [shape[1]] || b.shape == [1, shape[1]])
+            .and_then(Tensor::as_f32);
         bias_packed = bias.is_some();
         let bias = bias.map(|bias| bias.iter().map(|b| b * beta).collect::<Vec<_>>());
         packed = Some(Packed::new(ctx.isa, shape, trans_b, weights, bias.as_deref()));
@@ -64,7 +68,9 @@ fn transposed([rows, columns]: [usize; 2], values: &[f32], ctx: &mut Ctx<'_>) ->
 impl Kernel for Gemm {
     fn run(&self, ctx: &mut Ctx<'_>, inputs: &[Option<&Value>]) -> OpResult<Vec<Value>> {
         let a = need(inputs, 0)?;
-        let Ok(shape) = <[usize; 2]>::try_from(&a.shape[..]) else { op_bail!("needs a matrix, got shape {:?}", a.shape) };
+        let Ok(shape) = <[usize; 2]>::try_from(&a.shape[..]) else {
+            op_bail!("needs a matrix, got shape {:?}", a.shape)
+        };
         let values = a.f32_values()?;
         let flipped = self.trans_a.then(|| transposed(shape, values, ctx));
         let (values, [rows, depth]) = match &flipped {
@@ -191,7 +197,9 @@ fn batched(ctx: &mut Ctx<'_>, isa: Isa, a: &Value, b: &Value) -> OpResult<Value>
     if vector_b {
         sb.push(1);
     }
-    let ([batch_a @ .., m, k], [batch_b @ .., k2, n]) = (&sa[..], &sb[..]) else { op_bail!("cannot multiply a scalar") };
+    let ([batch_a @ .., m, k], [batch_b @ .., k2, n]) = (&sa[..], &sb[..]) else {
+        op_bail!("cannot multiply a scalar")
+    };
     let (&m, &k, &n) = (m, k, n);
     let Some(batch) = broadcast_shape(batch_a, batch_b).filter(|_| k == *k2) else {
         op_bail!("cannot multiply shapes {:?} and {:?}", a.shape, b.shape)

@@ -46,7 +46,9 @@ fn taken(length: usize, start: i64, end: i64, step: i64) -> OpResult<Vec<usize>>
 impl Kernel for Slice {
     fn run(&self, ctx: &mut Ctx<'_>, inputs: &[Option<&Value>]) -> OpResult<Vec<Value>> {
         let x = need(inputs, 0)?;
-        let Some(starts) = ints_of(self.starts.as_deref(), maybe(inputs, 1))? else { op_bail!("has no starts") };
+        let Some(starts) = ints_of(self.starts.as_deref(), maybe(inputs, 1))? else {
+            op_bail!("has no starts")
+        };
         let Some(ends) = ints_of(self.ends.as_deref(), maybe(inputs, 2))? else { op_bail!("has no ends") };
         let axes = ints_of(self.axes.as_deref(), maybe(inputs, 3))?;
         let steps = ints_of(None, maybe(inputs, 4))?.unwrap_or_else(|| vec![1; starts.len()]);

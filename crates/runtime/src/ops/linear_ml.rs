@@ -132,7 +132,11 @@ impl Kernel for Scaler {
         let (values, _, width) = rows(x)?;
         let fits = |v: &[f32]| v.len() == width || v.len() == 1;
         if !fits(&self.offset) || !fits(&self.scale) {
-            op_bail!("has {} offsets and {} scales for {width} features", self.offset.len(), self.scale.len());
+            op_bail!(
+                "has {} offsets and {} scales for {width} features",
+                self.offset.len(),
+                self.scale.len()
+            );
         }
         let at = |v: &[f32], i: usize| if v.len() == 1 { v[0] } else { v[i] };
         let mut y = ctx.f32_buffer(&x.shape)?;

@@ -27,7 +27,10 @@ pub(super) fn compile(ctx: &NodeCtx<'_>) -> Compiled {
 
 /// Values picked by a source index for each position; every type.
 pub(super) fn pick(data: &TensorData, from: &[usize]) -> TensorData {
-    map_type!(data, v => from.iter().map(|&at| v[at].clone()).collect())
+    fn each<T: Clone>(values: &[T], from: &[usize]) -> Vec<T> {
+        from.iter().map(|&at| values[at].clone()).collect()
+    }
+    map_type!(data, v => each(v, from))
 }
 
 /// Source offsets of a strided walk over `shape`; in the order of the result.
@@ -35,7 +38,9 @@ fn offsets(shape: &[usize], steps: &[usize]) -> Vec<usize> {
     let mut out = Vec::with_capacity(product(shape));
     let zeros = vec![0; shape.len()];
     let step = steps.last().copied().unwrap_or(0);
-    binary::for_each_run(shape, steps, &zeros, |at, _, _, length| out.extend((0..length).map(|i| at + i * step)));
+    binary::for_each_run(shape, steps, &zeros, |at, _, _, length| {
+        out.extend((0..length).map(|i| at + i * step))
+    });
     out
 }
 
@@ -90,7 +95,9 @@ macro_rules! join {
         let mut out = Vec::with_capacity($count);
         for row in 0..$outer {
             for input in $inputs {
-                let TensorData::$kind(values) = &input.data else { op_bail!("joins tensors of different types") };
+                let TensorData::$kind(values) = &input.data else {
+                    op_bail!("joins tensors of different types")
+                };
                 let width = product(input.shape.get($axis..).unwrap_or_default());
                 out.extend_from_slice(&values[row * width..][..width]);
             }
@@ -150,7 +157,9 @@ impl Kernel for Split {
                 (0..self.parts).map(|i| each.min(length.saturating_sub(i * each))).collect()
             }
         };
-        if sizes.iter().try_fold(0usize, |sum, s| sum.checked_add(*s)) != Some(length) || sizes.len() < self.parts {
+        if sizes.iter().try_fold(0usize, |sum, s| sum.checked_add(*s)) != Some(length)
+            || sizes.len() < self.parts
+        {
             op_bail!("cannot split an axis of {length} into {sizes:?}");
         }
         ctx.count(&x.shape)?;
@@ -160,7 +169,8 @@ impl Kernel for Split {
         for size in sizes {
             let mut shape = x.shape.clone();
             shape[at] = size;
-            let from: Vec<usize> = offsets(&shape, &steps).into_iter().map(|o| o + start * steps[at]).collect();
+            let from: Vec<usize> =
+                offsets(&shape, &steps).into_iter().map(|o| o + start * steps[at]).collect();
             out.push(Value::plain(shape, pick(&x.data, &from)));
             start += size;
         }
@@ -205,7 +215,8 @@ impl Kernel for Pad {
         for at in 0..product(&x.shape) {
             let mut target = Some(0usize);
             for d in 0..rank {
-                let index = i64::try_from(at / own[d] % x.shape[d].max(1)).unwrap_or(0).saturating_add(before[d]);
+                let index =
+                    i64::try_from(at / own[d] % x.shape[d].max(1)).unwrap_or(0).saturating_add(before[d]);
                 let inside = usize::try_from(index).ok().filter(|i| *i < shape[d]);
                 target = target.zip(inside).map(|(t, i)| t + i * steps[d]);
             }
@@ -246,7 +257,8 @@ impl Kernel for Tile {
         if repeats.len() != x.rank() {
             op_bail!("has {} repeats for shape {:?}", repeats.len(), x.shape);
         }
-        let shape: Option<Vec<usize>> = x.shape.iter().zip(&repeats).map(|(l, r)| l.checked_mul(*r)).collect();
+        let shape: Option<Vec<usize>> =
+            x.shape.iter().zip(&repeats).map(|(l, r)| l.checked_mul(*r)).collect();
         let Some(shape) = shape else { op_bail!("repeats {repeats:?} overflow") };
         let count = ctx.count(&shape)?;
         let (own, steps) = (strides(&x.shape), strides(&shape));
@@ -264,11 +276,12 @@ fn resize(ctx: &NodeCtx<'_>) -> Compiled {
     }
     // Upsample and Resize 10 scale by plain division and floor.
     let old = ctx.node.operator == "Upsample" || ctx.opset < 11;
-    let half_pixel = match ctx.text("coordinate_transformation_mode", if old { "asymmetric" } else { "half_pixel" })? {
-        "asymmetric" => false,
-        "half_pixel" => true,
-        other => op_bail!("coordinate_transformation_mode `{other}` is not covered"),
-    };
+    let half_pixel =
+        match ctx.text("coordinate_transformation_mode", if old { "asymmetric" } else { "half_pixel" })? {
+            "asymmetric" => false,
+            "half_pixel" => true,
+            other => op_bail!("coordinate_transformation_mode `{other}` is not covered"),
+        };
     let floor = match ctx.text("nearest_mode", if old { "floor" } else { "round_prefer_floor" })? {
         "floor" => true,
         "round_prefer_floor" => false,
@@ -302,7 +315,10 @@ impl Kernel for Resize {
             if !fits {
                 op_bail!("scales {given:?} are not valid");
             }
-            (x.shape.iter().zip(&given).map(|(l, s)| (*l as f32 * s).floor() as usize).collect::<Vec<_>>(), given)
+            (
+                x.shape.iter().zip(&given).map(|(l, s)| (*l as f32 * s).floor() as usize).collect::<Vec<_>>(),
+                given,
+            )
         };
         if shape.len() != x.rank() || scales.len() != x.rank() {
             op_bail!("has {} scales or sizes for shape {:?}", shape.len(), x.shape);

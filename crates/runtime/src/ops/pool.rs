@@ -3,15 +3,12 @@
 use super::conv::{Geometry, as_image};
 use super::{Compiled, Kernel, NodeCtx, done, need};
 use crate::error::{OpResult, op_bail};
+use crate::kernel::{
+    Isa,
+    pool::{Kind, Run, Side},
+};
 use crate::tensor::TensorData;
 use crate::value::{Ctx, Value};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Max,
-    /// Average over the window; padding counts if told to.
-    Average { padding_counts: bool },
-}
 
 pub(super) fn compile(ctx: &NodeCtx<'_>) -> Compiled {
     let kind = match ctx.node.operator.as_str() {
@@ -24,86 +21,75 @@ pub(super) fn compile(ctx: &NodeCtx<'_>) -> Compiled {
     if ctx.node.outputs.iter().flatten().count() > 1 {
         op_bail!("indices as second output are not covered");
     }
-    done(Pool { kind, geometry: Geometry::read(ctx, None)? })
+    done(Pool { kind, geometry: Geometry::read(ctx, None)?, isa: ctx.isa })
 }
 
 struct Pool {
     kind: Kind,
     geometry: Geometry,
+    isa: Isa,
 }
 
-/// Adds or takes the maximum over vectors of `B` channels (1 in the plain layout).
-fn fold<const B: usize>(
-    kind: Kind,
-    g: &Geometry,
-    from: &[f32],
-    to: &mut [f32],
-    [h, w]: [usize; 2],
-    [ow, top, left, bottom, right]: [usize; 5],
-) {
-    let from = from.as_chunks::<B>().0;
-    let start = if kind == Kind::Max { f32::NEG_INFINITY } else { 0.0 };
-    for (at, out) in to.as_chunks_mut::<B>().0.iter_mut().enumerate() {
-        let (y0, x0) = ((at / ow) * g.stride[0], (at % ow) * g.stride[1]);
-        let mut acc = [start; B];
-        let mut inside = 0usize;
-        for ky in 0..g.kernel[0] {
-            let Some(y) = (y0 + ky * g.dilation[0]).checked_sub(top).filter(|y| *y < h) else { continue };
-            for kx in 0..g.kernel[1] {
-                let Some(x) = (x0 + kx * g.dilation[1]).checked_sub(left).filter(|x| *x < w) else { continue };
-                inside += 1;
-                let v = &from[y * w + x];
-                for lane in 0..B {
-                    acc[lane] = match kind {
-                        // NaN is kept, as everywhere in this crate.
-                        Kind::Max => if v[lane] > acc[lane] || v[lane].is_nan() { v[lane] } else { acc[lane] },
-                        Kind::Average { .. } => acc[lane] + v[lane],
-                    };
-                }
+/// The plain layout, one channel at a time.
+fn plain(kind: Kind, y: &Side, x: &Side, from: &[f32], to: &mut [f32]) {
+    for (at, out) in to.iter_mut().enumerate() {
+        let (oy, ox) = (at / x.output, at % x.output);
+        let ((first_y, end_y), (first_x, end_x)) = (y.inside(oy), x.inside(ox));
+        let mut acc = if kind == Kind::Max { f32::NEG_INFINITY } else { 0.0 };
+        for ky in first_y..end_y {
+            let row = (oy * y.stride + ky * y.dilation - y.before) * x.input;
+            for kx in first_x..end_x {
+                let v = from[row + ox * x.stride + kx * x.dilation - x.before];
+                acc = match kind {
+                    Kind::Max if acc.is_nan() || v <= acc => acc,
+                    Kind::Max => v,
+                    Kind::Average { .. } => acc + v,
+                };
             }
         }
-        if let Kind::Average { padding_counts } = kind {
-            let count = if padding_counts {
-                // Window positions inside input or padding (a ceil_mode window may hang over both).
-                let within = |start: usize, d: usize, end: usize| {
-                    (0..g.kernel[d]).filter(|k| start + k * g.dilation[d] < end).count()
-                };
-                within(y0, 0, h + top + bottom) * within(x0, 1, w + left + right)
-            } else {
-                inside
-            };
-            acc.iter_mut().for_each(|v| *v /= count as f32);
-        }
-        *out = acc;
+        *out = if kind == Kind::Max { acc } else { acc / kind.divisor(y, x, oy, ox) };
+    }
+}
+
+impl Pool {
+    fn side(&self, d: usize, input: usize) -> OpResult<Side> {
+        let g = &self.geometry;
+        let (output, before, after) = g.resolve(d, input)?;
+        Ok(Side {
+            input,
+            output,
+            kernel: g.kernel[d],
+            stride: g.stride[d],
+            dilation: g.dilation[d],
+            before,
+            after,
+        })
     }
 }
 
 impl Kernel for Pool {
     fn run(&self, ctx: &mut Ctx<'_>, inputs: &[Option<&Value>]) -> OpResult<Vec<Value>> {
-        let x = need(inputs, 0)?;
-        let values = x.f32_values()?;
-        let [n, c, h, w] = as_image(x, self.geometry.dims)?;
-        let (oh, top, bottom) = self.geometry.resolve(0, h)?;
-        let (ow, left, right) = self.geometry.resolve(1, w)?;
-        let block = x.block.max(1);
+        let value = need(inputs, 0)?;
+        let values = value.f32_values()?;
+        let [n, c, h, w] = as_image(value, self.geometry.dims)?;
+        let (y, x) = (self.side(0, h)?, self.side(1, w)?);
+        let block = value.block.max(1);
         let planes = n * c.div_ceil(block);
-        let mut y = ctx.f32_buffer(&[planes, oh, ow, block])?;
-        let window = self.geometry.kernel[0] as u64 * self.geometry.kernel[1] as u64;
-        ctx.charge((y.len() as u64).checked_mul(window))?;
-        let (size, out_size) = (h * w * block, oh * ow * block);
-        if size > 0 && out_size > 0 {
-            let edges = [ow, top, left, bottom, right];
-            for (from, to) in values.chunks_exact(size).zip(y.chunks_exact_mut(out_size)) {
-                match block {
-                    1 => fold::<1>(self.kind, &self.geometry, from, to, [h, w], edges),
-                    8 => fold::<8>(self.kind, &self.geometry, from, to, [h, w], edges),
-                    16 => fold::<16>(self.kind, &self.geometry, from, to, [h, w], edges),
-                    _ => op_bail!("met an unknown channel block of {block}"),
-                }
+        let mut out = ctx.f32_buffer(&[planes, y.output, x.output, block])?;
+        ctx.charge((out.len() as u64).checked_mul((y.kernel * x.kernel) as u64))?;
+        let (size, out_size) = (h * w, y.output * x.output);
+        if value.block == self.isa.lanes() {
+            Run { kind: self.kind, y, x, from: values, to: &mut out }.run(self.isa);
+        } else if value.block > 0 {
+            op_bail!("met an unknown channel block of {block}");
+        } else if size > 0 && out_size > 0 {
+            for (from, to) in values.chunks_exact(size).zip(out.chunks_exact_mut(out_size)) {
+                plain(self.kind, &y, &x, from, to);
             }
         }
-        let shape = if self.geometry.dims == 2 { vec![n, c, oh, ow] } else { vec![n, c, ow] };
-        Ok(vec![Value { shape, data: TensorData::F32(y), block: x.block }])
+        let shape =
+            if self.geometry.dims == 2 { vec![n, c, y.output, x.output] } else { vec![n, c, x.output] };
+        Ok(vec![Value { shape, data: TensorData::F32(out), block: value.block }])
     }
 
     fn takes_blocked(&self) -> bool {

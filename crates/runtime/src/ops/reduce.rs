@@ -61,7 +61,11 @@ impl Kind {
             Self::LogSumExp => {
                 let all: Vec<f64> = values.collect();
                 let max = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                if max.is_infinite() { max } else { max + all.iter().map(|v| (v - max).exp()).sum::<f64>().ln() }
+                if max.is_infinite() {
+                    max
+                } else {
+                    max + all.iter().map(|v| (v - max).exp()).sum::<f64>().ln()
+                }
             }
         }
     }
@@ -105,7 +109,8 @@ impl Kernel for Reduce {
         }
         let data = match &x.data {
             TensorData::F32(v) => {
-                let each = |s: &usize| self.kind.of(&mut inside.iter().map(|i| f64::from(v[s + i])), count) as f32;
+                let each =
+                    |s: &usize| self.kind.of(&mut inside.iter().map(|i| f64::from(v[s + i])), count) as f32;
                 TensorData::F32(starts.iter().map(each).collect())
             }
             TensorData::F64(v) => {
@@ -118,7 +123,8 @@ impl Kernel for Reduce {
             }
             TensorData::I32(v) => {
                 let each = |s: &usize| {
-                    let value = self.kind.of_integers(&mut inside.iter().map(|i| i64::from(v[s + i])), count)?;
+                    let value =
+                        self.kind.of_integers(&mut inside.iter().map(|i| i64::from(v[s + i])), count)?;
                     Ok(value as i32)
                 };
                 TensorData::I32(starts.iter().map(each).collect::<OpResult<_>>()?)
@@ -137,5 +143,7 @@ impl Kernel for Reduce {
 /// Offsets of every index of `shape` under `steps`, in row-major order.
 fn walk(shape: &[usize], steps: &[usize]) -> Vec<usize> {
     let new = strides(shape);
-    (0..product(shape)).map(|at| (0..shape.len()).map(|d| at / new[d] % shape[d].max(1) * steps[d]).sum()).collect()
+    (0..product(shape))
+        .map(|at| (0..shape.len()).map(|d| at / new[d] % shape[d].max(1) * steps[d]).sum())
+        .collect()
 }

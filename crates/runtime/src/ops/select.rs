@@ -83,7 +83,8 @@ impl Kernel for Arg {
             for i in 0..inner {
                 let mut best = 0;
                 for j in 1..length {
-                    let (a, b) = (values[(o * length + j) * inner + i], values[(o * length + best) * inner + i]);
+                    let (a, b) =
+                        (values[(o * length + j) * inner + i], values[(o * length + best) * inner + i]);
                     let better = if self.max { a > b } else { a < b };
                     if better || (self.last && a == b) {
                         best = j;

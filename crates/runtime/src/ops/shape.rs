@@ -67,7 +67,9 @@ impl Kernel for Reshape {
             });
         }
         let count = product(&x.shape);
-        let Some(known) = crate::tensor::elements(&shape) else { op_bail!("target shape {wanted:?} overflows") };
+        let Some(known) = crate::tensor::elements(&shape) else {
+            op_bail!("target shape {wanted:?} overflows")
+        };
         if let Some(place) = open.and_then(|at| shape.get_mut(at))
             && known > 0
         {
@@ -87,7 +89,8 @@ struct Flatten {
 impl Kernel for Flatten {
     fn run(&self, ctx: &mut Ctx<'_>, inputs: &[Option<&Value>]) -> OpResult<Vec<Value>> {
         let x = need(inputs, 0)?;
-        let at = if usize::try_from(self.axis) == Ok(x.rank()) { x.rank() } else { axis(self.axis, x.rank())? };
+        let at =
+            if usize::try_from(self.axis) == Ok(x.rank()) { x.rank() } else { axis(self.axis, x.rank())? };
         let (outer, inner) = x.shape.split_at(at);
         let shape = vec![product(outer), product(inner)];
         reshaped(ctx, x, shape)
@@ -115,7 +118,8 @@ impl Kernel for Squeeze {
             }
             None => drop = x.shape.iter().map(|&length| length == 1).collect(),
         }
-        let shape = x.shape.iter().zip(&drop).filter(|(_, drop)| !**drop).map(|(length, _)| *length).collect();
+        let shape =
+            x.shape.iter().zip(&drop).filter(|(_, drop)| !**drop).map(|(length, _)| *length).collect();
         reshaped(ctx, x, shape)
     }
 }
@@ -154,7 +158,9 @@ impl Kernel for Shape {
     fn run(&self, _: &mut Ctx<'_>, inputs: &[Option<&Value>]) -> OpResult<Vec<Value>> {
         let x = need(inputs, 0)?;
         let rank = i64::try_from(x.rank()).unwrap_or(i64::MAX);
-        let clamp = |v: i64| usize::try_from(if v < 0 { v.saturating_add(rank) } else { v }.clamp(0, rank)).unwrap_or(0);
+        let clamp = |v: i64| {
+            usize::try_from(if v < 0 { v.saturating_add(rank) } else { v }.clamp(0, rank)).unwrap_or(0)
+        };
         let (start, end) = (clamp(self.start), clamp(self.end.unwrap_or(rank)));
         let part = x.shape.get(start..end).unwrap_or_default();
         let values: Vec<i64> = part.iter().map(|&length| i64::try_from(length).unwrap_or(i64::MAX)).collect();
@@ -190,6 +196,10 @@ struct ConstantOfShape {
     value: Option<Tensor>,
 }
 
+fn repeated<T: Clone>(value: &[T], count: usize) -> Vec<T> {
+    value.first().map_or_else(Vec::new, |v| vec![v.clone(); count])
+}
+
 impl Kernel for ConstantOfShape {
     fn run(&self, ctx: &mut Ctx<'_>, inputs: &[Option<&Value>]) -> OpResult<Vec<Value>> {
         let shape = lengths(&need(inputs, 0)?.int_values()?)?;
@@ -197,7 +207,7 @@ impl Kernel for ConstantOfShape {
         let data = match &self.value {
             None => TensorData::F32(vec![0.0; count]),
             Some(value) if value.data.len() == 1 => {
-                map_type!(&value.data, v => v.first().map_or_else(Vec::new, |v| vec![v.clone(); count]))
+                map_type!(&value.data, v => repeated(v, count))
             }
             Some(_) => op_bail!("attribute `value` must be one value"),
         };
@@ -221,7 +231,8 @@ impl Kernel for Range {
         }
         let span = i128::from(limit) - i128::from(start);
         let step_wide = i128::from(step);
-        let count = if (span > 0) == (step > 0) { (span.abs() + step_wide.abs() - 1) / step_wide.abs() } else { 0 };
+        let count =
+            if (span > 0) == (step > 0) { (span.abs() + step_wide.abs() - 1) / step_wide.abs() } else { 0 };
         let count = ctx.count(&[usize::try_from(count).unwrap_or(usize::MAX)])?;
         let mut values = Vec::with_capacity(count);
         let mut at = start;

@@ -83,7 +83,9 @@ fn floats(ctx: &NodeCtx<'_>, name: &str) -> OpResult<Option<Vec<f32>>> {
     match ctx.tensor(&format!("{name}_as_tensor"))?.map(|t| &t.data) {
         None => Ok(None),
         Some(TensorData::F32(values)) => Ok(Some(values.clone())),
-        Some(TensorData::F64(_)) => op_bail!("float64 `{name}_as_tensor` is not covered; export with float32"),
+        Some(TensorData::F64(_)) => {
+            op_bail!("float64 `{name}_as_tensor` is not covered; export with float32")
+        }
         Some(_) => op_bail!("attribute `{name}_as_tensor` is not float"),
     }
 }
@@ -92,7 +94,9 @@ fn floats(ctx: &NodeCtx<'_>, name: &str) -> OpResult<Option<Vec<f32>>> {
 fn required<'a>(ctx: &NodeCtx<'a>, name: &str, count: Option<usize>) -> OpResult<&'a [i64]> {
     match ctx.ints(name)? {
         Some(values) if count.is_none_or(|count| values.len() == count) => Ok(values),
-        Some(values) => op_bail!("attribute `{name}` has {} entries, not {}", values.len(), count.unwrap_or(0)),
+        Some(values) => {
+            op_bail!("attribute `{name}` has {} entries, not {}", values.len(), count.unwrap_or(0))
+        }
         None => op_bail!("attribute `{name}` is missing"),
     }
 }
@@ -179,8 +183,14 @@ impl Forest {
                 None => op_bail!("a vote names node {node} of tree {tree}, which does not exist"),
             }
         }
-        let mut forest =
-            Self { steps: Vec::with_capacity(count), roots: vec![], leaves: vec![], votes: vec![], features: 0, plain: true };
+        let mut forest = Self {
+            steps: Vec::with_capacity(count),
+            roots: vec![],
+            leaves: vec![],
+            votes: vec![],
+            features: 0,
+            plain: true,
+        };
         let mut placed = vec![false; count];
         // The first listed node of each tree is its root.
         let mut previous = None;
@@ -203,7 +213,8 @@ impl Forest {
         by_node: &[Vec<(u32, f32)>],
         placed: &mut [bool],
     ) -> OpResult<()> {
-        let index = |n: usize| u32::try_from(n).map_err(|_| crate::error::OpError::new("has too many tree nodes"));
+        let index =
+            |n: usize| u32::try_from(n).map_err(|_| crate::error::OpError::new("has too many tree nodes"));
         self.roots.push(index(self.steps.len())?);
         let start = self.steps.len();
         self.steps.push(BLANK);
@@ -222,7 +233,8 @@ impl Forest {
                     Step { feature: LEAF, child: index(self.leaves.len() - 1)?, ..BLANK }
                 }
                 Some(mode) => {
-                    let Some(feature) = u32::try_from(listed.features[node]).ok().filter(|f| *f < LEAF) else {
+                    let Some(feature) = u32::try_from(listed.features[node]).ok().filter(|f| *f < LEAF)
+                    else {
                         op_bail!("feature {} is not valid", listed.features[node])
                     };
                     self.features = self.features.max(feature as usize + 1);
@@ -334,7 +346,9 @@ fn classifier(ctx: &NodeCtx<'_>) -> Compiled {
     scores.check()?;
     if classes == 2 && scores.base.len() == 2 && votes.iter().any(|v| v.2 == 1) {
         // onnxruntime drops the second class's votes here, so no result would be right for everyone.
-        op_bail!("has two classes, two base values and votes for the second class, which has no agreed meaning");
+        op_bail!(
+            "has two classes, two base values and votes for the second class, which has no agreed meaning"
+        );
     }
     let forest = Forest::build(&Listed::read(ctx)?, &votes)?;
     done(Ensemble { forest, scores, aggregate: Aggregate::Sum })
@@ -439,7 +453,8 @@ impl Ensemble {
     fn vote(&self, values: &[f32], width: usize, sums: &mut [f32], seen: &mut [bool]) {
         let n = self.scores.targets;
         let tally = Tally { votes: &self.forest.votes, aggregate: self.aggregate };
-        let rows: Vec<&[f32]> = if width == 0 { vec![&[]; sums.len() / n] } else { values.chunks_exact(width).collect() };
+        let rows: Vec<&[f32]> =
+            if width == 0 { vec![&[]; sums.len() / n] } else { values.chunks_exact(width).collect() };
         let (blocks, rest) = rows.as_chunks::<ROWS>();
         for (b, block) in blocks.iter().enumerate() {
             for &root in &self.forest.roots {

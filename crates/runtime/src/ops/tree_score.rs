@@ -60,7 +60,7 @@ pub(super) fn logistic(v: f32) -> f32 {
 fn probit(v: f32) -> f32 {
     let x = 2.0 * v - 1.0;
     let log = ((1.0 - x) * (1.0 + x)).ln();
-    let a = 2.0 / (3.14159 * 0.147) + 0.5 * log;
+    let a = 2.0 / (std::f32::consts::PI * 0.147) + 0.5 * log;
     let inverse = (-a + (a * a - log / 0.147).sqrt()).sqrt();
     std::f32::consts::SQRT_2 * if x < 0.0 { -inverse } else { inverse }
 }
@@ -94,9 +94,9 @@ impl Labels {
             Self::Ints(labels) => {
                 TensorData::I64(classes.iter().map(|c| labels.get(*c).copied().unwrap_or(0)).collect())
             }
-            Self::Texts(labels) => {
-                TensorData::Text(classes.iter().map(|c| labels.get(*c).cloned().unwrap_or_default()).collect())
-            }
+            Self::Texts(labels) => TensorData::Text(
+                classes.iter().map(|c| labels.get(*c).cloned().unwrap_or_default()).collect(),
+            ),
         };
         Value::plain(vec![classes.len()], data)
     }
@@ -151,7 +151,12 @@ impl Scores {
 }
 
 /// Turns sums into the operator's outputs: labels and scores, or scores alone for a regressor.
-pub(super) fn finish(scores: &Scores, mut sums: Vec<f32>, seen: Vec<bool>, rows: usize) -> OpResult<Vec<Value>> {
+pub(super) fn finish(
+    scores: &Scores,
+    mut sums: Vec<f32>,
+    seen: Vec<bool>,
+    rows: usize,
+) -> OpResult<Vec<Value>> {
     let n = scores.targets;
     let mut classes = Vec::with_capacity(rows);
     for (row, seen) in sums.chunks_exact_mut(n).zip(seen.chunks_exact(n)) {

@@ -75,7 +75,9 @@ pub(super) fn compile(ctx: &NodeCtx<'_>) -> Compiled {
 pub(crate) fn erf(x: f32) -> f32 {
     let (sign, x) = (x.signum(), f64::from(x.abs()));
     let t = 1.0 / (1.0 + 0.327_591_1 * x);
-    let poly = t * (0.254_829_592 + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
+    let poly = t
+        * (0.254_829_592
+            + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
     if x.is_nan() { f32::NAN } else { sign * (1.0 - poly * (-x * x).exp()) as f32 }
 }
 
@@ -266,7 +268,8 @@ struct Dropout {
 impl Kernel for Dropout {
     fn run(&self, ctx: &mut Ctx<'_>, inputs: &[Option<&Value>]) -> OpResult<Vec<Value>> {
         let x = need(inputs, 0)?;
-        let told = matches!(maybe(inputs, 2).map(|v| &v.data), Some(TensorData::Bool(v)) if v.contains(&true));
+        let told =
+            matches!(maybe(inputs, 2).map(|v| &v.data), Some(TensorData::Bool(v)) if v.contains(&true));
         if self.training || told {
             op_bail!("is in training mode; export the model in evaluation mode");
         }

@@ -1,5 +1,6 @@
 //! Reading golden figures and comparing with them.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "test code")]
 
 use std::path::PathBuf;
 
@@ -56,11 +57,19 @@ pub fn tensor(json: &Value) -> Tensor {
 /// Why two tensors differ by more than `1e-5` (absolute plus relative), or `None`.
 pub fn difference(got: &Tensor, want: &Tensor) -> Option<String> {
     if got.shape != want.shape || got.data_type() != want.data_type() {
-        return Some(format!("{} {:?} for {} {:?}", got.data_type(), got.shape, want.data_type(), want.shape));
+        return Some(format!(
+            "{} {:?} for {} {:?}",
+            got.data_type(),
+            got.shape,
+            want.data_type(),
+            want.shape
+        ));
     }
     let (TensorData::F32(a), TensorData::F32(b)) = (&got.data, &want.data) else {
         let same = match (&got.data, &want.data) {
-            (TensorData::F64(a), TensorData::F64(b)) => a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * (1.0 + b.abs())),
+            (TensorData::F64(a), TensorData::F64(b)) => {
+                a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * (1.0 + b.abs()))
+            }
             (a, b) => a == b,
         };
         return (!same).then(|| format!("{:?} for {:?}", got.data, want.data));

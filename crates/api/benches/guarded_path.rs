@@ -99,7 +99,9 @@ fn half_load(bench: &Bench, bare: &Target, guarded: &Target, rate: f64, seconds:
     let collector = std::thread::spawn(move || {
         loop {
             match events.blocking_recv() {
-                Ok(Event::Exchange(e)) => drop(collected.lock().unwrap().insert(e.ledger_index, e.commit_wait_us)),
+                Ok(Event::Exchange(e)) => {
+                    drop(collected.lock().unwrap().insert(e.ledger_index, e.commit_wait_us))
+                }
                 // One rejection marks the end.
                 Ok(Event::Rejected { .. }) => return,
                 Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
@@ -122,7 +124,11 @@ fn half_load(bench: &Bench, bare: &Target, guarded: &Target, rate: f64, seconds:
     println!("  guarded {}", full.line());
     println!("  commit wait p50 {} us, p99 {} us", at(&wait, 50), at(&wait, 99));
     let (p50, p99) = (at(&without, 50), at(&without, 99));
-    println!("  guarded beside the commit wait: p50 {p50} us, p99 {p99} us ({} of {} matched)", without.len(), full.samples.len());
+    println!(
+        "  guarded beside the commit wait: p50 {p50} us, p99 {p99} us ({} of {} matched)",
+        without.len(),
+        full.samples.len()
+    );
     let added = |own: u64, plain: u64| own as i64 - plain as i64;
     println!("  added p50 {} us, added p99 {} us", added(p50, plain.at(50)), added(p99, plain.at(99)));
 }
@@ -147,9 +153,11 @@ fn resident_mib() -> f64 {
 fn remote(fixture: &Fixture, bodies: &[String], seconds: usize) {
     let idle = common::bench_on(&fixture.version(), Ledger::keeping(None));
     let server = serve_bare(&idle.gateway, &fixture.model);
-    let config = upstream::Config::new(format!("http://{}", server.address()).parse().unwrap(), "breast-mass");
+    let config =
+        upstream::Config::new(format!("http://{}", server.address()).parse().unwrap(), "breast-mass");
     let remote = Arc::new(upstream::Remote::connect(config).unwrap());
-    let bench = common::bench_on(&fixture.version_on(gateway::Backend::Remote(remote)), Ledger::keeping(None));
+    let bench =
+        common::bench_on(&fixture.version_on(gateway::Backend::Remote(remote)), Ledger::keeping(None));
     let upstream_address = server.address();
     let direct = Target::new(server, "", bodies);
     let through = Target::new(serve_gateway(&bench.gateway), &bench.key, bodies);
@@ -163,7 +171,10 @@ fn remote(fixture: &Fixture, bodies: &[String], seconds: usize) {
         let wait_us = (wait - wait_before) / (count - count_before).max(1);
         println!("{connections} connections: direct  {}", plain.line());
         println!("   gateway {}; commit wait mean {wait_us} us", full.line());
-        println!("   added p50 beside the commit wait: {} us", full.at(50) as i64 - plain.at(50) as i64 - wait_us as i64);
+        println!(
+            "   added p50 beside the commit wait: {} us",
+            full.at(50) as i64 - plain.at(50) as i64 - wait_us as i64
+        );
         if let Some((address, _)) = &proxy {
             let target = Target { address: *address, requests: Arc::clone(&direct.requests), _server: None };
             let run = target.closed_loop(connections, seconds, usize::MAX);
@@ -230,7 +241,8 @@ fn serve_bare(gateway: &Arc<Gateway>, model: &Arc<LocalModel>) -> Server {
         let written = oip::rest::write_response(&answer, &Wants::JSON).unwrap();
         ([("content-type", "application/json")], written.body).into_response()
     }
-    let routes = axum::Router::new().route("/v2/models/{system}/infer", post(infer)).with_state(Arc::clone(model));
+    let routes =
+        axum::Router::new().route("/v2/models/{system}/infer", post(infer)).with_state(Arc::clone(model));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     serve(listener, routes, ServerLimits::default(), Arc::clone(gateway)).unwrap()
 }
@@ -328,7 +340,8 @@ impl Target {
         let results = runtime().block_on(async {
             let tasks: Vec<_> = (0..connections)
                 .map(|_| {
-                    let (requests, next, address) = (Arc::clone(&self.requests), Arc::clone(&next), self.address);
+                    let (requests, next, address) =
+                        (Arc::clone(&self.requests), Arc::clone(&next), self.address);
                     tokio::spawn(async move {
                         let mut connection = Connection::open(address).await;
                         let (mut samples, mut refused) = (Vec::new(), 0);
@@ -366,7 +379,8 @@ impl Target {
         let results = runtime().block_on(async {
             let tasks: Vec<_> = (0..connections)
                 .map(|_| {
-                    let (requests, next, address) = (Arc::clone(&self.requests), Arc::clone(&next), self.address);
+                    let (requests, next, address) =
+                        (Arc::clone(&self.requests), Arc::clone(&next), self.address);
                     tokio::spawn(async move {
                         let mut connection = Connection::open(address).await;
                         let (mut samples, mut refused) = (Vec::new(), 0);

@@ -24,18 +24,40 @@ const fn read(path: &'static str, summary: &'static str, key: Key, answer: &'sta
 }
 
 const fn ask(path: &'static str, summary: &'static str) -> Route {
-    Route { method: "post", path, summary, key: Key::Needed, body: Some("InferRequest"), answer: "InferResponse" }
+    Route {
+        method: "post",
+        path,
+        summary,
+        key: Key::Needed,
+        body: Some("InferRequest"),
+        answer: "InferResponse",
+    }
 }
 
 const ROUTES: [Route; 14] = [
     read("/v2", "Server metadata", Key::NotNeeded, "ServerMetadata"),
     read("/v2/health/live", "Whether the server runs", Key::NotNeeded, "Live"),
-    read("/v2/health/ready", "Whether the ledger takes entries and a system is open", Key::NotNeeded, "Ready"),
+    read(
+        "/v2/health/ready",
+        "Whether the ledger takes entries and a system is open",
+        Key::NotNeeded,
+        "Ready",
+    ),
     read("/v2/models/{system}", "Inputs and outputs of a system", Key::Needed, "ModelMetadata"),
     read("/v2/models/{system}/ready", "Whether a system answers", Key::NotNeeded, "ModelReady"),
     ask("/v2/models/{system}/infer", "Ask a system; the answer carries a receipt"),
-    read("/v2/models/{system}/versions/{version}", "Inputs and outputs of a version", Key::Needed, "ModelMetadata"),
-    read("/v2/models/{system}/versions/{version}/ready", "Whether a version answers", Key::NotNeeded, "ModelReady"),
+    read(
+        "/v2/models/{system}/versions/{version}",
+        "Inputs and outputs of a version",
+        Key::Needed,
+        "ModelMetadata",
+    ),
+    read(
+        "/v2/models/{system}/versions/{version}/ready",
+        "Whether a version answers",
+        Key::NotNeeded,
+        "ModelReady",
+    ),
     ask("/v2/models/{system}/versions/{version}/infer", "Ask a version; only the admitted one answers"),
     read("/healthz", "Whether the process runs", Key::NotNeeded, "Live"),
     read("/readyz", "What keeps the gateway from answering", Key::NotNeeded, "Readiness"),
@@ -135,20 +157,32 @@ fn schemas() -> Value {
     let list = |of: Value| json!({ "type": "array", "items": of });
     let shape = || list(json!({ "type": "integer" }));
     let object = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties });
-    let datatypes = ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"];
+    let datatypes = [
+        "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32",
+        "FP64", "BYTES",
+    ];
     let tensor = |required: &[&str]| {
-        object(required, json!({
-            "name": text(), "shape": shape(), "datatype": { "type": "string", "enum": datatypes },
-            "parameters": { "type": "object" }, "data": { "type": "array" }
-        }))
+        object(
+            required,
+            json!({
+                "name": text(), "shape": shape(), "datatype": { "type": "string", "enum": datatypes },
+                "parameters": { "type": "object" }, "data": { "type": "array" }
+            }),
+        )
     };
-    let spec = object(&["name", "datatype", "shape"], json!({ "name": text(), "datatype": text(), "shape": shape() }));
+    let spec = object(
+        &["name", "datatype", "shape"],
+        json!({ "name": text(), "datatype": text(), "shape": shape() }),
+    );
     let codes: Vec<&str> = ENTRIES.iter().map(|e| e.id).collect();
-    let said = object(&["outcome"], json!({
-        "outcome": { "type": "string", "enum": ["clean", "found", "inconclusive"] },
-        "severity": text(), "message": text(), "remedy": text(),
-        "more": { "type": "integer", "description": "findings beside the worst one" }
-    }));
+    let said = object(
+        &["outcome"],
+        json!({
+            "outcome": { "type": "string", "enum": ["clean", "found", "inconclusive"] },
+            "severity": text(), "message": text(), "remedy": text(),
+            "more": { "type": "integer", "description": "findings beside the worst one" }
+        }),
+    );
     let verdicts = json!({ "type": "object", "additionalProperties": said, "description": "guard instance → what it said" });
     json!({
         "ServerMetadata": object(&["name", "version", "extensions"], json!({ "name": text(), "version": text(), "extensions": list(text()) })),
@@ -195,7 +229,10 @@ mod tests {
             std::fs::write(path, openapi()).unwrap();
         }
         let committed = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(committed == openapi(), "docs/reference/openapi.json is stale: run this test with ASEPSIS_BLESS=1");
+        assert!(
+            committed == openapi(),
+            "docs/reference/openapi.json is stale: run this test with ASEPSIS_BLESS=1"
+        );
     }
 
     #[test]

@@ -51,7 +51,9 @@ pub const fn grpc_code(refusal: &Refusal) -> Code {
         Refusal::NoSuchAddress | Refusal::MethodNotAllowed { .. } => Code::Unimplemented,
         Refusal::NoKey | Refusal::BadKey | Refusal::ExpiredKey => Code::Unauthenticated,
         Refusal::NotAllowed { .. } | Refusal::Quarantined { .. } => Code::PermissionDenied,
-        Refusal::TooLarge { .. } | Refusal::RateLimited { .. } | Refusal::BudgetUsedUp { .. } => Code::ResourceExhausted,
+        Refusal::TooLarge { .. } | Refusal::RateLimited { .. } | Refusal::BudgetUsedUp { .. } => {
+            Code::ResourceExhausted
+        }
         Refusal::GateShut { .. }
         | Refusal::Suspended { .. }
         | Refusal::Blocked { .. }
@@ -61,7 +63,9 @@ pub const fn grpc_code(refusal: &Refusal) -> Code {
         | Refusal::CircuitOpen { .. }
         | Refusal::Busy { .. }
         | Refusal::LedgerUnavailable => Code::Unavailable,
-        Refusal::UpstreamTimeout { .. } | Refusal::TimedOut { .. } | Refusal::TooSlow { .. } => Code::DeadlineExceeded,
+        Refusal::UpstreamTimeout { .. } | Refusal::TimedOut { .. } | Refusal::TooSlow { .. } => {
+            Code::DeadlineExceeded
+        }
         Refusal::CallerGone => Code::Cancelled,
     }
 }
@@ -197,7 +201,10 @@ mod tests {
     #[test]
     fn waiting_helps_only_where_it_is_said() {
         let response = Wire::from(Refusal::RateLimited { retry_after_s: 3 }).into_response();
-        assert_eq!((response.status().as_u16(), &response.headers()[RETRY_AFTER]), (429, &HeaderValue::from(3)));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[RETRY_AFTER]),
+            (429, &HeaderValue::from(3))
+        );
         let response = Wire::from(Refusal::NoKey).into_response();
         assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
     }

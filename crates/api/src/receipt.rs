@@ -83,8 +83,10 @@ mod tests {
             outcome,
             took_us: 1,
         };
-        let verdicts = vec![verdict("a", Outcome::Clean), verdict("b", Outcome::inconclusive("G001", "no time left"))];
-        let receipt = Receipt { ledger_index: 5, model: Digest::of(b"m"), advice: Advice::UseWithCare, verdicts };
+        let verdicts =
+            vec![verdict("a", Outcome::Clean), verdict("b", Outcome::inconclusive("G001", "no time left"))];
+        let receipt =
+            Receipt { ledger_index: 5, model: Digest::of(b"m"), advice: Advice::UseWithCare, verdicts };
         let parameters = parameters(&receipt);
         assert_eq!(parameters["asepsis_receipt"], Param::String("5".into()));
         let expected = r#"{"a":{"outcome":"clean"},"b":{"outcome":"inconclusive","message":"no time left"}}"#;

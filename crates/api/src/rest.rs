@@ -64,7 +64,7 @@ struct Address {
 }
 
 /// The key in `Authorization: Bearer` or `X-API-Key`; the former wins.
-fn credential(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn credential(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| {
         let (scheme, key) = v.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
@@ -126,7 +126,8 @@ async fn model_metadata(
     Path(address): Path<Address>,
     headers: HeaderMap,
 ) -> Result<Response, Wire> {
-    let version = described(&shared.gateway, &address.system, address.version.as_deref(), credential(&headers))?;
+    let version =
+        described(&shared.gateway, &address.system, address.version.as_deref(), credential(&headers))?;
     Ok(json(&metadata_of(&address.system, &version)))
 }
 
@@ -160,7 +161,11 @@ async fn model_ready(State(shared): State<Shared>, Path(address): Path<Address>)
     Ok(json(&serde_json::json!({ "name": address.system, "ready": true })))
 }
 
-async fn infer(State(shared): State<Shared>, Path(address): Path<Address>, request: Request) -> Result<Response, Wire> {
+async fn infer(
+    State(shared): State<Shared>,
+    Path(address): Path<Address>,
+    request: Request,
+) -> Result<Response, Wire> {
     let gateway = &*shared.gateway;
     let (head, body) = request.into_parts();
     let arrival = Arrival {
@@ -185,7 +190,9 @@ fn check_head(headers: &HeaderMap, bytes_max: usize) -> Result<Option<usize>, Re
     if let Some(encoding) = text(&CONTENT_ENCODING)
         && encoding != "identity"
     {
-        return Err(Refusal::UnsupportedMediaType { media_type: format!("{} (compressed)", short(encoding)) });
+        return Err(Refusal::UnsupportedMediaType {
+            media_type: format!("{} (compressed)", short(encoding)),
+        });
     }
     if let Some(declared) = text(&CONTENT_TYPE) {
         let media_type = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -214,7 +221,9 @@ fn too_large(bytes_max: usize) -> Refusal {
 async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
     to_bytes(body, bytes_max).await.map_err(|error| match BodyError::under(&error) {
         Some(BodyError::TooSlow { ms_max }) => Refusal::TooSlow { limit_ms: ms_max },
-        Some(BodyError::Broken) => Refusal::Malformed { detail: "the body broke off before its end".to_owned() },
+        Some(BodyError::Broken) => {
+            Refusal::Malformed { detail: "the body broke off before its end".to_owned() }
+        }
         Some(BodyError::TooLarge { bytes_max }) => too_large(bytes_max),
         None => too_large(bytes_max),
     })

@@ -5,7 +5,7 @@
 //! never moves between threads. Connections are dealt out in turn.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::{Pin, pin};
@@ -22,7 +22,7 @@ use gateway::Gateway;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tower::ServiceExt as _;
@@ -72,6 +72,9 @@ const HEAD_BYTES_MIN: usize = 8_192;
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How often an HTTP/2 peer must show that it is there.
 const PING_EVERY: Duration = Duration::from_secs(20);
+/// How long a closed connection is still read from, and how much at a time.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 65_536;
 /// Pause after the system refuses to accept (out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -238,7 +241,8 @@ async fn connection(serving: &Serving, stream: TcpStream, peer: SocketAddr) {
             request.map(|body| Body::new(BoundedBody::new(body, limits.body_bytes_max, limits.body_ms_max)));
         request.extensions_mut().insert(Peer(peer));
         let router = router.clone();
-        async move { router.oneshot(request).await.map_err(|never: Infallible| match never {}) }
+        // Boxed, because lingering needs a connection that can be moved after its last response.
+        Box::pin(async move { router.oneshot(request).await.map_err(|never: Infallible| match never {}) })
     });
     // What ends a connection (a reset, a peer that is not there any more) is the peer's business, not the log's.
     if is_http2 {
@@ -263,15 +267,27 @@ async fn connection(serving: &Serving, stream: TcpStream, peer: SocketAddr) {
             .timer(TokioTimer::new())
             .header_read_timeout(head_limit)
             .max_buf_size(limits.head_bytes_max.max(HEAD_BYTES_MIN));
-        let mut connection = pin!(builder.serve_connection(io, service));
+        let mut connection = builder.serve_connection(io, service);
         tokio::select! {
-            _ = connection.as_mut() => {}
+            _ = poll_fn(|cx| connection.poll_without_shutdown(cx)) => linger(connection.into_parts().io.into_inner()).await,
             () = stopped => {
-                connection.as_mut().graceful_shutdown();
+                Pin::new(&mut connection).graceful_shutdown();
                 let _ = connection.await;
             }
         }
     }
+}
+
+/// Closes the sending half and reads on for a moment. A peer that is still sending a body that was refused would
+/// otherwise be reset by the system before it has read why.
+async fn linger(mut stream: Rewound) {
+    let drained = async {
+        if stream.shutdown().await.is_ok() {
+            let mut buffer = vec![0; LINGER_BYTES];
+            while matches!(stream.read(&mut buffer).await, Ok(1..)) {}
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, drained).await;
 }
 
 /// Reads until it is clear whether the peer speaks HTTP/2; what was read is put back in front.
@@ -294,7 +310,11 @@ struct Rewound {
 }
 
 impl AsyncRead for Rewound {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.start.is_empty() {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
         }

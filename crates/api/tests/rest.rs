@@ -186,7 +186,8 @@ async fn a_slow_body_is_told_so() {
 
 #[tokio::test]
 async fn more_connections_than_allowed_wait_for_their_turn() {
-    let (_, _bench, server) = with(ServerLimits { connections_max: 1, workers: 1, ..ServerLimits::default() });
+    let (_, _bench, server) =
+        with(ServerLimits { connections_max: 1, workers: 1, ..ServerLimits::default() });
     let mut first = TcpStream::connect(server.address()).await.unwrap();
     first.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     assert_eq!(read(&mut first).await.unwrap().status, 200);

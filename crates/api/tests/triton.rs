@@ -65,7 +65,11 @@ fn tritonclient_works_unchanged() {
         let message = |name: &str| told[name]["message"].as_str().unwrap().to_owned();
         assert!(status("no_key").contains(unauthenticated), "{protocol}: {}", status("no_key"));
         assert!(status("bad").contains(blocked), "{protocol}: {}", status("bad"));
-        assert!(message("bad").contains("E014") && message("bad").contains("mean_radius"), "{}", message("bad"));
+        assert!(
+            message("bad").contains("E014") && message("bad").contains("mean_radius"),
+            "{}",
+            message("bad")
+        );
         assert!(message("no_system").contains("E004"), "{}", message("no_system"));
     }
 }

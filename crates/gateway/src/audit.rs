@@ -3,12 +3,12 @@
 //! task was cancelled) closes itself.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{
-    Advice, ClientId, Clock, Digest, GuardNote, GuardVerdict, InferenceReply, InferenceRequest, Outcome, Record,
-    SystemId,
+    Advice, ClientId, Clock, Digest, GuardNote, GuardVerdict, InferenceReply, InferenceRequest, Outcome,
+    Record, SystemId,
 };
 use tokio::sync::broadcast;
 
@@ -58,6 +58,16 @@ struct Rejections {
     counts: BTreeMap<Rejection, u32>,
 }
 
+impl Rejections {
+    fn add(&mut self, mut kind: Rejection, count: u32) {
+        if self.counts.len() >= REJECTION_KINDS_MAX && !self.counts.contains_key(&kind) {
+            kind = (kind.0, None, None);
+        }
+        let sum = self.counts.entry(kind).or_default();
+        *sum = sum.saturating_add(count);
+    }
+}
+
 /// How an exchange went between its two entries.
 pub(crate) struct Conclusion<T> {
     pub(crate) verdicts: Vec<GuardVerdict>,
@@ -103,10 +113,21 @@ impl Audit {
             request: self.key.of_tensors(request.inputs.expose()),
             rows,
         })?;
-        self.metrics.open_exchanges.fetch_add(1, Ordering::Relaxed);
+        let counted = Some(Counted::new(&self.metrics.open_exchanges));
         let receipt = AuditReceipt { index: opened.index };
         let (client, system) = (client.clone(), request.system.clone());
-        Ok(OpenEntry { audit: self, receipt, opened: Some(opened), exchange, client, system, rows, started_us, closed: false })
+        Ok(OpenEntry {
+            audit: self,
+            receipt,
+            opened: Some(opened),
+            exchange,
+            client,
+            system,
+            rows,
+            started_us,
+            counted,
+            closed: false,
+        })
     }
 
     /// False after the ledger refused an entry, until it takes one again.
@@ -118,7 +139,9 @@ impl Audit {
         let failing = matches!(result, Err(JournalError::Failed(_)));
         if self.failing.swap(failing, Ordering::Relaxed) != failing {
             match &result {
-                Err(error) => tracing::error!(%error, "the ledger cannot be written; every request is refused"),
+                Err(error) => {
+                    tracing::error!(%error, "the ledger cannot be written; every request is refused")
+                }
                 Ok(_) => tracing::info!("the ledger can be written again"),
             }
         }
@@ -144,12 +167,7 @@ impl Audit {
             let mut rejections = self.rejections.lock().unwrap_or_else(PoisonError::into_inner);
             let due = if rejections.second == second { BTreeMap::new() } else { std::mem::take(&mut rejections.counts) };
             rejections.second = second;
-            let mut kind = (code, client.cloned(), system.cloned());
-            if rejections.counts.len() >= REJECTION_KINDS_MAX && !rejections.counts.contains_key(&kind) {
-                kind = (code, None, None);
-            }
-            let count = rejections.counts.entry(kind).or_default();
-            *count = count.saturating_add(1);
+            rejections.add((code, client.cloned(), system.cloned()), 1);
             due
         };
         self.write_rejections(due);
@@ -163,9 +181,12 @@ impl Audit {
 
     fn write_rejections(&self, due: BTreeMap<Rejection, u32>) {
         for ((code, client, system), count) in due {
-            let record = Record::Rejected { at: self.clock.now(), code: code.to_owned(), client, system, count };
+            let (at, named) = (self.clock.now(), code.to_owned());
+            let record = Record::Rejected { at, code: named, client: client.clone(), system: system.clone(), count };
             if self.append(&record).is_err() {
-                tracing::error!(code, count, "rejections could not be written to the ledger");
+                // Counted again with the next second's: late is better than lost.
+                let mut rejections = self.rejections.lock().unwrap_or_else(PoisonError::into_inner);
+                rejections.add((code, client, system), count);
             }
         }
     }
@@ -175,6 +196,22 @@ impl Audit {
         let pending = self.noted(self.journal.append(&entry))?;
         self.metrics.ledger_size.fetch_max(pending.index + 1, Ordering::Relaxed);
         Ok(pending)
+    }
+}
+
+/// Counts an exchange as long as it is open.
+struct Counted<'a>(&'a AtomicU64);
+
+impl<'a> Counted<'a> {
+    fn new(gauge: &'a AtomicU64) -> Self {
+        gauge.fetch_add(1, Ordering::Relaxed);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -188,6 +225,7 @@ pub(crate) struct OpenEntry<'a> {
     system: SystemId,
     rows: u32,
     started_us: u64,
+    counted: Option<Counted<'a>>,
     closed: bool,
 }
 
@@ -198,15 +236,16 @@ impl<'a> OpenEntry<'a> {
 
     /// Writes the closing entry. The event goes out when what comes back is dropped, so that it knows the commit wait.
     pub(crate) fn close(
-        mut self,
+        &mut self,
         verdicts: &[GuardVerdict],
         model: Option<Digest>,
         model_us: u64,
         result: Result<&InferenceReply, &Refusal>,
     ) -> Result<Announcement<'a>, Refusal> {
-        self.closed = true;
         let mut announcement = self.write(verdicts, model, model_us, result)?;
+        self.closed = true;
         announcement.opened = self.opened.take();
+        announcement._counted = self.counted.take();
         Ok(announcement)
     }
 
@@ -239,7 +278,7 @@ impl<'a> OpenEntry<'a> {
             Some(code) => audit.metrics.refused(code, Some(&self.system)),
         }
         count(&audit.metrics, &self.system, verdicts, model_us, model.is_some());
-        let event = Exchange {
+        let event = || Exchange {
             ledger_index: closed.index,
             at,
             system: self.system.clone(),
@@ -254,17 +293,21 @@ impl<'a> OpenEntry<'a> {
             commit_wait_us: 0,
             rehearsal: is_rehearsal(&self.client),
         };
-        Ok(Announcement { audit, event: Some(Box::new(event)), opened: None, closed, advice })
+        // Nobody watches most of the time.
+        let event = (audit.events.receiver_count() > 0).then(|| Box::new(event()));
+        Ok(Announcement { audit, event, opened: None, closed, _counted: None, advice })
     }
 }
 
 impl Drop for OpenEntry<'_> {
     fn drop(&mut self) {
-        self.audit.metrics.open_exchanges.fetch_sub(1, Ordering::Relaxed);
         if !self.closed {
             let gone = Refusal::CallerGone;
             if self.write(&[], None, 0, Err(&gone)).is_err() {
-                tracing::error!(opened = self.receipt.index(), "an exchange could not be closed in the ledger");
+                tracing::error!(
+                    opened = self.receipt.index(),
+                    "an exchange could not be closed in the ledger"
+                );
             }
         }
     }
@@ -276,6 +319,8 @@ pub(crate) struct Announcement<'a> {
     event: Option<Box<Exchange>>,
     opened: Option<Pending>,
     closed: Pending,
+    /// The exchange counts as open until its entries are durable.
+    _counted: Option<Counted<'a>>,
     pub(crate) advice: Advice,
 }
 
@@ -359,7 +404,8 @@ fn messages(verdicts: &[GuardVerdict]) -> Vec<Message> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let digit = |n: u8| DIGITS.get(usize::from(n)).copied().unwrap_or('0');
     bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }

@@ -63,11 +63,16 @@ impl Meters {
         let meter = self.meter(client);
         let mut slot = meter.lock().unwrap_or_else(PoisonError::into_inner);
         let full = f64::from(budget.burst.max(1));
-        let meter = slot.get_or_insert(Meter { tokens: full, filled_at_us: now.monotonic_us, day: now.day, rows: 0 });
+        let meter =
+            slot.get_or_insert(Meter { tokens: full, filled_at_us: now.monotonic_us, day: now.day, rows: 0 });
         meter.advance(budget, full, now);
         if meter.tokens < 1.0 {
             let wait_s = ((1.0 - meter.tokens) / budget.requests_per_s.max(1e-9)).ceil().clamp(1.0, 86_400.0);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a day of seconds")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "clamped to a day of seconds"
+            )]
             return Err(Refusal::RateLimited { retry_after_s: wait_s as u32 });
         }
         if meter.rows.saturating_add(rows) > budget.rows_per_day {
@@ -124,7 +129,10 @@ pub(crate) struct Now {
 impl Meter {
     fn advance(&mut self, budget: Budget, full: f64, now: Now) {
         let elapsed_us = now.monotonic_us.saturating_sub(self.filled_at_us);
-        #[expect(clippy::cast_precision_loss, reason = "microseconds since start stay below 2^53 for 285 years")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "microseconds since start stay below 2^53 for 285 years"
+        )]
         let earned = elapsed_us as f64 * 1e-6 * budget.requests_per_s.max(0.0);
         self.tokens = (self.tokens + earned).min(full);
         self.filled_at_us = self.filled_at_us.max(now.monotonic_us);
@@ -154,7 +162,10 @@ mod tests {
         let meters = Meters::default();
         assert!(meters.take(&client(), BUDGET, 1, at(0, 0)).is_ok());
         assert!(meters.take(&client(), BUDGET, 1, at(0, 0)).is_ok());
-        assert_eq!(meters.take(&client(), BUDGET, 1, at(0, 0)), Err(Refusal::RateLimited { retry_after_s: 1 }));
+        assert_eq!(
+            meters.take(&client(), BUDGET, 1, at(0, 0)),
+            Err(Refusal::RateLimited { retry_after_s: 1 })
+        );
         assert!(meters.take(&client(), BUDGET, 1, at(0, 1)).is_ok());
     }
 

@@ -19,6 +19,10 @@ use crate::screen::Screener;
 use crate::snapshot::{Served, ServingState, Version};
 use crate::{BudgetUsage, Event, Journal, Limits, Metrics, Refusal, Refused, Snapshot, model};
 
+/// How often, and with what pause, a closing entry is tried again when the ledger's queue is full: two seconds in all.
+const CLOSE_TRIES_MAX: u32 = 400;
+const CLOSE_PAUSE: Duration = Duration::from_millis(5);
+
 /// What a gateway is made of.
 pub struct Parts {
     /// Where entries go.
@@ -86,7 +90,8 @@ impl Wishes {
         let has = |name: &str| version.outputs.is_empty() || version.outputs.iter().any(|o| o.name == name);
         self.outputs.iter().find(|o| !has(&o.name)).map_or(Ok(()), |unknown| {
             let known: Vec<_> = version.outputs.iter().map(|o| format!("`{}`", o.name)).collect();
-            let detail = format!("there is no output `{}`; there are {}", cut(&unknown.name), known.join(", "));
+            let detail =
+                format!("there is no output `{}`; there are {}", cut(&unknown.name), known.join(", "));
             Err(Refusal::Malformed { detail })
         })
     }
@@ -100,7 +105,9 @@ impl Answer {
             return outputs;
         }
         let named = self.wanted.iter();
-        named.filter_map(|w| outputs.iter().position(|t| t.name() == w.name).map(|i| outputs.swap_remove(i))).collect()
+        named
+            .filter_map(|w| outputs.iter().position(|t| t.name() == w.name).map(|i| outputs.swap_remove(i)))
+            .collect()
     }
 }
 
@@ -124,9 +131,11 @@ impl Gateway {
         let (request, wishes) = parse(&snapshot.limits, &arrival, body).map_err(|r| turned_away(r, None))?;
         let caller = self.authenticate(&snapshot, arrival.credential).map_err(|r| turned_away(r, None))?;
         let known = Some(caller.id());
-        let grant =
-            self.authorise(&snapshot, caller, &request, &wishes, &arrival).map_err(|r| turned_away(r, known))?;
-        let entry = self.audit.open(&grant.client, &request, started_us).map_err(|r| turned_away(r, known))?;
+        let grant = self
+            .authorise(&snapshot, caller, &request, &wishes, &arrival)
+            .map_err(|r| turned_away(r, known))?;
+        let entry =
+            self.audit.open(&grant.client, &request, started_us).map_err(|r| turned_away(r, known))?;
 
         // The exchange is open: from here on, whatever happens is closed in the ledger.
         let id = request.id.clone();
@@ -165,15 +174,26 @@ impl Gateway {
     /// Closes the entry and waits until both entries are durable; only then may anything leave.
     async fn conclude(
         &self,
-        entry: OpenEntry<'_>,
+        mut entry: OpenEntry<'_>,
         conclusion: Conclusion<Screened<InferenceReply>>,
         limits: Limits,
     ) -> Result<(Screened<InferenceReply>, Receipt), Box<Refused>> {
         let Conclusion { verdicts, model, model_us, result } = conclusion;
-        let mut closed = entry.close(&verdicts, model, model_us, result.as_ref().map(Screened::get))?;
+        // A full queue passes; an exchange without its closing entry would stay for ever.
+        let mut tries = 0;
+        let mut closed = loop {
+            match entry.close(&verdicts, model, model_us, result.as_ref().map(Screened::get)) {
+                Err(Refusal::Busy { .. }) if tries < CLOSE_TRIES_MAX => {
+                    tries += 1;
+                    tokio::time::sleep(CLOSE_PAUSE).await;
+                }
+                closed => break closed?,
+            }
+        };
         let waits_from_us = self.audit.clock.monotonic_us();
         let limit = Duration::from_millis(limits.exchange_ms_max);
-        let durable = tokio::time::timeout(limit, closed.durable()).await.unwrap_or(Err(Refusal::LedgerUnavailable));
+        let durable =
+            tokio::time::timeout(limit, closed.durable()).await.unwrap_or(Err(Refusal::LedgerUnavailable));
         closed.waited(self.audit.clock.monotonic_us().saturating_sub(waits_from_us));
         let (ledger_index, advice) = (closed.index(), closed.advice);
         durable?;
@@ -289,6 +309,16 @@ impl Gateway {
         self.audit.flush_rejections();
     }
 
+    /// Writes counted rejections once a second, for ever: spawn it beside the server, and end it with the server.
+    pub async fn keep_house(&self) {
+        let mut seconds = tokio::time::interval(Duration::from_secs(1));
+        seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            seconds.tick().await;
+            self.flush_rejections();
+        }
+    }
+
     /// Whether the ledger took what was last given to it.
     pub fn ledger_is_healthy(&self) -> bool {
         self.audit.is_healthy()
@@ -324,10 +354,16 @@ impl Gateway {
     ///
     /// # Errors
     /// `NoKey`, `BadKey`, `ExpiredKey`, `NotAllowed` or `Quarantined`.
-    pub fn allow(&self, credential: Option<&str>, action: Action, system: Option<&SystemId>) -> Result<ClientId, Refusal> {
+    pub fn allow(
+        &self,
+        credential: Option<&str>,
+        action: Action,
+        system: Option<&SystemId>,
+    ) -> Result<ClientId, Refusal> {
         let snapshot = self.snapshot.load();
         let resource = system.map_or(Resource::Hospital, |id| Resource::System(id.clone()));
-        let caller = self.authenticate(&snapshot, credential).inspect_err(|r| self.audit.reject(r, None, system))?;
+        let caller =
+            self.authenticate(&snapshot, credential).inspect_err(|r| self.audit.reject(r, None, system))?;
         let allowed = permit(&snapshot, caller, action, resource);
         allowed.inspect_err(|r| self.audit.reject(r, Some(caller.id()), system))?;
         Ok(caller.id().clone())
@@ -345,7 +381,8 @@ fn parse(
     arrival: &Arrival<'_>,
     body: impl FnOnce(&oip::Limits) -> Result<Call, WireError>,
 ) -> Result<(InferenceRequest, Wishes), Refusal> {
-    let system = arrival.system.parse().map_err(|_| Refusal::UnknownSystem { system: cut(arrival.system) })?;
+    let system =
+        arrival.system.parse().map_err(|_| Refusal::UnknownSystem { system: cut(arrival.system) })?;
     let call = body(&limits.wire).map_err(|error| match error {
         WireError::Limit { .. } => Refusal::TooLarge { detail: error.to_string() },
         other => Refusal::Malformed { detail: other.to_string() },
@@ -361,7 +398,12 @@ fn parse(
 }
 
 /// Asks the policies.
-fn permit(snapshot: &Snapshot, caller: &Principal, action: Action, resource: Resource) -> Result<(), Refusal> {
+fn permit(
+    snapshot: &Snapshot,
+    caller: &Principal,
+    action: Action,
+    resource: Resource,
+) -> Result<(), Refusal> {
     if snapshot.policies.decide(caller, action, &resource).allowed {
         return Ok(());
     }

@@ -15,7 +15,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { wire: oip::Limits::default(), rows_max: 1_024, exchange_ms_max: 10_000, open_exchanges_max: 4_096 }
+        Self {
+            wire: oip::Limits::default(),
+            rows_max: 1_024,
+            exchange_ms_max: 10_000,
+            open_exchanges_max: 4_096,
+        }
     }
 }
 

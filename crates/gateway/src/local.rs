@@ -63,7 +63,12 @@ impl LocalModel {
         thread_local! {
             static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
         }
-        let given = request.inputs.expose().iter().map(|t| Given::new(&self.model, t)).collect::<Result<Vec<_>, _>>()?;
+        let given = request
+            .inputs
+            .expose()
+            .iter()
+            .map(|t| Given::new(&self.model, t))
+            .collect::<Result<Vec<_>, _>>()?;
         let views: Vec<_> = given.iter().map(|g| (g.tensor.name(), g.view())).collect();
         let mut outputs = SCRATCH
             .with(|scratch| match scratch.try_borrow_mut() {
@@ -113,7 +118,8 @@ fn measure(model: &Model) -> Option<u64> {
         }
         zeros.push((info.name.as_str(), shape, vec![0.0_f32; count]));
     }
-    let views: Vec<_> = zeros.iter().map(|(name, shape, data)| (*name, TensorView::f32(shape, data))).collect();
+    let views: Vec<_> =
+        zeros.iter().map(|(name, shape, data)| (*name, TensorView::f32(shape, data))).collect();
     let mut scratch = Scratch::new();
     let mut best = None;
     for _ in 0..TRIALS {
@@ -142,10 +148,15 @@ impl<'a> Given<'a> {
         if let TensorData::Bytes(elements) = tensor.data() {
             let texts = elements.iter().map(|b| std::str::from_utf8(b).map(str::to_owned));
             let texts = texts.collect::<Result<_, _>>().map_err(|_| Refusal::Malformed {
-                detail: format!("tensor `{}` holds bytes that are not UTF-8 text", crate::refusal::cut(tensor.name())),
+                detail: format!(
+                    "tensor `{}` holds bytes that are not UTF-8 text",
+                    crate::refusal::cut(tensor.name())
+                ),
             })?;
             given.texts = Some(texts);
-        } else if declared == Some(DataType::F32) && tensor.data().data_type() != WireType::Fp32 || is_narrow(tensor) {
+        } else if declared == Some(DataType::F32) && tensor.data().data_type() != WireType::Fp32
+            || is_narrow(tensor)
+        {
             given.converted = tensor.data().to_f32();
         }
         Ok(given)
@@ -201,9 +212,9 @@ fn rows_of(tensor: runtime::Tensor) -> Option<Vec<Vec<f32>>> {
 /// What a failed run is for the caller. The text of a failing operator may hold numbers of the patient: it stays here.
 fn refusal(error: RunError) -> Refusal {
     match error {
-        RunError::Node { operator, node, .. } => {
-            Refusal::ModelFailed { detail: format!("operator `{operator}` (node `{node}`) could not compute") }
-        }
+        RunError::Node { operator, node, .. } => Refusal::ModelFailed {
+            detail: format!("operator `{operator}` (node `{node}`) could not compute"),
+        },
         other => Refusal::Malformed { detail: other.to_string() },
     }
 }

@@ -14,8 +14,8 @@ pub const SERIES_MAX: usize = 1_000;
 
 /// Upper bounds of the latency buckets, microseconds: 50 µs to 10 s, about 2.2 apart.
 pub const BUCKETS_US: [u64; 17] = [
-    50, 100, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 125_000, 250_000, 500_000, 1_000_000,
-    4_000_000, 10_000_000,
+    50, 100, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 125_000, 250_000, 500_000,
+    1_000_000, 4_000_000, 10_000_000,
 ];
 
 /// A latency histogram in microseconds.
@@ -29,7 +29,9 @@ pub struct Histogram {
 impl Histogram {
     /// Counts one measurement.
     pub fn record(&self, us: u64) {
-        if let Some(bucket) = BUCKETS_US.iter().position(|&bound| us <= bound).and_then(|i| self.buckets.get(i)) {
+        if let Some(bucket) =
+            BUCKETS_US.iter().position(|&bound| us <= bound).and_then(|i| self.buckets.get(i))
+        {
             bucket.fetch_add(1, Ordering::Relaxed);
         }
         self.count.fetch_add(1, Ordering::Relaxed);
@@ -182,7 +184,11 @@ impl Metrics {
             format!("system=\"{system}\",guard=\"{}\",outcome=\"{outcome}\"", escape(instance))
         });
         for (name, help, histogram) in [
-            ("asepsis_exchange_seconds", "From arrival to the answer, commit wait included.", &self.exchange_us),
+            (
+                "asepsis_exchange_seconds",
+                "From arrival to the answer, commit wait included.",
+                &self.exchange_us,
+            ),
             ("asepsis_model_seconds", "Time in the model.", &self.model_us),
             ("asepsis_guards_seconds", "Time in all guards of an exchange.", &self.guards_us),
             ("asepsis_commit_wait_seconds", "Wait for the ledger to be durable.", &self.commit_wait_us),

@@ -26,7 +26,8 @@ pub(crate) async fn call(
     let timed_out = || Refusal::TimedOut { limit_ms: limits.exchange_ms_max };
     match &version.backend {
         Backend::Local(model) if model.is_cheap(request.get().rows()) => {
-            catch_unwind(AssertUnwindSafe(|| model.run(request.get()))).unwrap_or_else(|_| Err(panicked(metrics)))
+            catch_unwind(AssertUnwindSafe(|| model.run(request.get())))
+                .unwrap_or_else(|_| Err(panicked(metrics)))
         }
         Backend::Local(model) => {
             let model = Arc::clone(model);

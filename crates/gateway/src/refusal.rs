@@ -21,7 +21,9 @@ pub enum Refusal {
         detail: String,
     },
     /// E003: the content type is not one the address reads.
-    #[error("media type `{media_type}` is not read here; send `application/json` or `application/octet-stream`")]
+    #[error(
+        "media type `{media_type}` is not read here; send `application/json` or `application/octet-stream`"
+    )]
     UnsupportedMediaType {
         /// What was declared.
         media_type: String,
@@ -226,25 +228,39 @@ impl Refusal {
             Self::TooLarge { .. } => "send fewer rows in a request",
             Self::UnsupportedMediaType { .. } => "set the content type to `application/json`",
             Self::UnknownSystem { .. } => "check the system's name",
-            Self::NoKey | Self::BadKey | Self::ExpiredKey => "ask your administrator for a key (`asepsis key create`)",
+            Self::NoKey | Self::BadKey | Self::ExpiredKey => {
+                "ask your administrator for a key (`asepsis key create`)"
+            }
             Self::NotAllowed { .. } => "ask your administrator for the role or the scope",
             Self::Quarantined { .. } => "speak with the security team",
-            Self::RateLimited { .. } | Self::Busy { .. } => "wait as long as `Retry-After` says, then try again",
-            Self::BudgetUsedUp { .. } => "ask the owner of the system for a larger budget, or wait until midnight UTC",
-            Self::GateShut { .. } => "decide without the system; its owner sees what is owed with `asepsis gate`",
+            Self::RateLimited { .. } | Self::Busy { .. } => {
+                "wait as long as `Retry-After` says, then try again"
+            }
+            Self::BudgetUsedUp { .. } => {
+                "ask the owner of the system for a larger budget, or wait until midnight UTC"
+            }
+            Self::GateShut { .. } => {
+                "decide without the system; its owner sees what is owed with `asepsis gate`"
+            }
             Self::Suspended { .. } => "decide without the system until it is resumed",
-            Self::Blocked { .. } => "check the named values against the patient's record and send the request again",
+            Self::Blocked { .. } => {
+                "check the named values against the patient's record and send the request again"
+            }
             Self::Withheld { .. } => "decide without the system for this patient",
             Self::ModelFailed { .. } => "decide without the system and tell its owner",
             Self::UpstreamUnreachable { .. } | Self::UpstreamTimeout { .. } | Self::CircuitOpen { .. } => {
                 "decide without the system and try later"
             }
             Self::UpstreamBadReply { .. } => "decide without the system and tell its owner",
-            Self::LedgerUnavailable => "decide without the system; the platform team must make the ledger writable",
+            Self::LedgerUnavailable => {
+                "decide without the system; the platform team must make the ledger writable"
+            }
             Self::TimedOut { .. } => "send a smaller batch or try later",
             Self::CallerGone => "nothing; no answer left the gateway",
             Self::UnknownVersion { .. } => "leave the version out",
-            Self::NoSuchAddress | Self::MethodNotAllowed { .. } => "check address and method in the OpenAPI document",
+            Self::NoSuchAddress | Self::MethodNotAllowed { .. } => {
+                "check address and method in the OpenAPI document"
+            }
             Self::TooSlow { .. } => "send the body at once",
         }
     }

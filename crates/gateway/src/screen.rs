@@ -44,8 +44,12 @@ impl Screener<'_> {
     }
 
     fn caught<T>(&self, screen: impl FnOnce(&Context<'_>) -> Screening<T>) -> Screening<T> {
-        let context =
-            Context { client: self.client, at: self.clock.now(), clock: self.clock, history: &self.version.history };
+        let context = Context {
+            client: self.client,
+            at: self.clock.now(),
+            clock: self.clock,
+            history: &self.version.history,
+        };
         catch_unwind(AssertUnwindSafe(|| screen(&context))).unwrap_or_else(|_| {
             self.metrics.panics.fetch_add(1, Ordering::Relaxed);
             Screening::Blocked { verdicts: vec![fault()] }

@@ -142,7 +142,16 @@ pub struct VersionParts {
 impl Version {
     /// A version of these parts.
     pub fn new(parts: VersionParts) -> Self {
-        let VersionParts { model, backend, guards, history, schema, mut inputs, mut outputs, concurrency_max } = parts;
+        let VersionParts {
+            model,
+            backend,
+            guards,
+            history,
+            schema,
+            mut inputs,
+            mut outputs,
+            concurrency_max,
+        } = parts;
         if inputs.is_empty() {
             inputs = vec![spec_of(&schema)];
         }

@@ -30,7 +30,8 @@ pub struct Reply {
 
 impl Reply {
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.body)))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -62,7 +63,8 @@ pub async fn read(stream: &mut TcpStream) -> Option<Reply> {
         }
     };
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    let mut reply = Reply { status: head.split(' ').nth(1)?.parse().ok()?, head, body: bytes[end..].to_vec() };
+    let mut reply =
+        Reply { status: head.split(' ').nth(1)?.parse().ok()?, head, body: bytes[end..].to_vec() };
     let length: usize = reply.header("content-length").map_or(0, |v| v.parse().unwrap());
     while reply.body.len() < length {
         if stream.read_buf(&mut reply.body).await.ok()? == 0 {

@@ -12,12 +12,12 @@ use std::time::Instant;
 use access::{KeyGrant, KeyTable, Policies, Role, Scope, SecretBytes, issue_key};
 use detect::{GuardSet, GuardSettings, History, Reference, class_scores, fit};
 use domain::{
-    Clock, Digest, Feature, FeatureKind, InferenceRequest, InputSchema, Mutability, Phi, SystemId, Tensor, TensorData,
-    Timestamp,
+    Clock, Digest, Feature, FeatureKind, InferenceRequest, InputSchema, Mutability, Phi, SystemId, Tensor,
+    TensorData, Timestamp,
 };
 use gateway::{
-    Backend, Budget, Gateway, Journal, JournalError, LocalModel, Parts, Pending, Served, ServingState, Snapshot,
-    Version, VersionParts,
+    Backend, Budget, Gateway, Journal, JournalError, LocalModel, Parts, Pending, Served, ServingState,
+    Snapshot, Version, VersionParts,
 };
 use numeric::Matrix;
 use store::log::{Log, Options};
@@ -52,6 +52,8 @@ impl Clock for TestClock {
 pub struct Ledger {
     pub log: Log,
     pub failing: AtomicBool,
+    /// Fails for closing entries only.
+    pub failing_to_close: AtomicBool,
     /// Entries appended, kept to look at.
     pub entries: Mutex<Option<Vec<serde_json::Value>>>,
     _dir: tempfile::TempDir,
@@ -66,7 +68,7 @@ impl Ledger {
         let dir = tempfile::tempdir().unwrap();
         let signer = ledger::Signer::from_seed("test.example", &[7; 32]).unwrap();
         let log = Log::open(dir.path(), signer, Options::default()).unwrap();
-        Arc::new(Self { log, failing: AtomicBool::new(false), entries: Mutex::new(entries), _dir: dir })
+        Arc::new(Self { log, failing: AtomicBool::new(false), failing_to_close: AtomicBool::new(false), entries: Mutex::new(entries), _dir: dir })
     }
 
     /// Entries of one type so far.
@@ -77,7 +79,8 @@ impl Ledger {
 
 impl Journal for Ledger {
     fn append(&self, entry: &[u8]) -> Result<Pending, JournalError> {
-        if self.failing.load(Ordering::SeqCst) {
+        let closing = entry.starts_with(br#"{"type":"closed""#);
+        if self.failing.load(Ordering::SeqCst) || closing && self.failing_to_close.load(Ordering::SeqCst) {
             return Err(JournalError::Failed("the disk is full".into()));
         }
         if let Some(entries) = self.entries.lock().unwrap().as_mut() {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use access::{Action, Resource};
 use app::overview::Overview;
-use app::{AppError, ReceiptView};
+use app::AppError;
 use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use domain::{Record, SystemId};
+use domain::SystemId;
 use http::{HeaderValue, Method, header};
 use serde::Deserialize;
 use tokio::sync::{Mutex, Semaphore};
@@ -16,7 +16,7 @@ use tokio::time::{Duration, Instant};
 use crate::error::ConsoleError;
 use crate::house::House;
 use crate::session::{self, Signed};
-use crate::view::{self, Notice, Receipt, Shell, View};
+use crate::view::{self, Notice, Shell, View};
 
 /// How long one picture serves all who look, so that many open pages cost the house no more than one.
 const FRESH: Duration = Duration::from_millis(400);
@@ -56,22 +56,21 @@ impl<H: House> Console<H> {
         *self.picture.lock().await = None;
     }
 
-    /// The recent picture without what this person may not see.
+    /// The recent picture without what this person may not see: other people's systems, and the clients of all systems for somebody
+    /// who sees only some.
     pub(crate) async fn seen_by(&self, who: &Signed) -> Result<Arc<Overview>, ConsoleError> {
+        who.need(&*self.house, Action::ViewConsole, &Resource::Hospital)?;
         let all = self.recent().await?;
-        if self.house.may(&who.principal, Action::ViewConsole, &Resource::Hospital) {
+        let sees = |id: &SystemId| self.house.may(&who.principal, Action::ViewConsole, &Resource::System(id.clone()));
+        if all.systems.iter().all(|s| sees(&s.id)) {
             return Ok(all);
         }
-        let sees = |id: &SystemId| self.house.may(&who.principal, Action::ViewConsole, &Resource::System(id.clone()));
         let mut part = Overview::clone(&all);
         part.systems.retain(|s| sees(&s.id));
         part.decisions.retain(|d| sees(&d.system));
         part.alarms.retain(|a| a.system.as_ref().is_some_and(sees));
         part.clients.clear();
         part.rejected.clear();
-        if part.systems.is_empty() {
-            who.need(&*self.house, Action::ViewConsole, &Resource::Hospital)?;
-        }
         Ok(Arc::new(part))
     }
 }
@@ -147,24 +146,32 @@ fn plain<H: House>(
     Html(page.into_string()).into_response()
 }
 
-/// `GET /receipts/{index}`
+/// `GET /receipts/{index}`. Who may not read the ledger gets what the live page knows of the answer, and can flag it.
 pub(crate) async fn receipt<H: House>(
     State(console): Shared<H>,
     who: Signed,
     Path(index): Path<u64>,
     Query(said): Query<Said>,
 ) -> Answer {
-    let (entry, opened) = entry(&console, &who, index).await?;
-    let size = console.recent().await?.ledger.size;
+    let notice = Notice::parse(&said.done);
     let title = format!("Ledger entry {index}");
-    Ok(plain(&console, &who, &title, Notice::parse(&said.done), |viewer| {
-        view::receipt_page(&Receipt { index, entry: &entry, opened: opened.as_ref(), size }, viewer)
-    }))
+    let all = console.seen_by(&who).await?;
+    let entry = console.house.receipt(&who.principal, index).await;
+    let known = all.decisions.iter().find(|d| d.ledger_index == index);
+    match (entry, known) {
+        (Ok(entry), _) => Ok(plain(&console, &who, &title, notice, |viewer| {
+            view::receipt_page(&entry, all.ledger.size, viewer)
+        })),
+        (Err(AppError::Forbidden { .. }), Some(decision)) => {
+            Ok(plain(&console, &who, &title, notice, |viewer| view::answer_page(decision, viewer)))
+        }
+        (Err(error), _) => Err(error.into()),
+    }
 }
 
 /// `GET /receipts/{index}/proof`, as a file.
 pub(crate) async fn proof<H: House>(State(console): Shared<H>, who: Signed, Path(index): Path<u64>) -> Answer {
-    let (entry, _) = entry(&console, &who, index).await?;
+    let entry = console.house.receipt(&who.principal, index).await?;
     let mut response = entry.inclusion_proof.into_response();
     let name = format!("attachment; filename=\"asepsis-entry-{index}.proof.txt\"");
     let headers = response.headers_mut();
@@ -173,29 +180,6 @@ pub(crate) async fn proof<H: House>(State(console): Shared<H>, who: Signed, Path
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
     Ok(response)
-}
-
-/// An entry that this person may read, and the opening entry of one that closes an exchange.
-async fn entry<H: House>(
-    console: &Console<H>,
-    who: &Signed,
-    index: u64,
-) -> Result<(ReceiptView, Option<Record>), ConsoleError> {
-    let entry = console.house.receipt(index).await?;
-    let opened = match entry.record {
-        Record::Closed { opened, .. } => Some(console.house.receipt(opened).await?.record),
-        _ => None,
-    };
-    let system = match opened.as_ref().unwrap_or(&entry.record) {
-        Record::Opened { system, .. } | Record::Gate { system, .. } | Record::GuardChanged { system, .. } => Some(system),
-        Record::Evidence { evidence } => Some(&evidence.system),
-        Record::Accepted { acceptance } => Some(&acceptance.system),
-        Record::Alarm { system, .. } | Record::Rejected { system, .. } => system.as_ref(),
-        _ => None,
-    };
-    let on = system.cloned().map_or(Resource::Hospital, Resource::System);
-    who.need(&*console.house, Action::ViewLedger, &on)?;
-    Ok((entry, opened))
 }
 
 /// What a sign-in link carries.

@@ -29,7 +29,7 @@ use maud::Markup;
 pub(crate) use catalogue::{entry as catalogue_entry, index as catalogue_index};
 pub(crate) use layout::{Notice, Shell, shell};
 pub(crate) use message::{moment_please, problem, sign_in};
-pub(crate) use receipt::{Receipt, page as receipt_page};
+pub(crate) use receipt::{answer as answer_page, page as receipt_page};
 
 /// Who looks, what they may do, and what they need to be told.
 pub struct Viewer<'a> {

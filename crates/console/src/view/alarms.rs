@@ -36,14 +36,9 @@ pub(crate) fn panel(alarms: &[AlarmRow], viewer: &Viewer<'_>) -> Markup {
     }
 }
 
-/// What a person needs permission on to take the alarm.
-fn resource(alarm: &AlarmRow) -> Resource {
-    alarm.system.clone().map_or(Resource::Hospital, Resource::System)
-}
-
 fn one(alarm: &AlarmRow, viewer: &Viewer<'_>) -> Markup {
     let tone = Tone::of_severity(alarm.severity);
-    let may = alarm.acknowledged_by.is_none() && (viewer.may)(Action::AcknowledgeAlarm, &resource(alarm));
+    let may = alarm.acknowledged_by.is_none() && (viewer.may)(Action::AcknowledgeAlarm, &Resource::Hospital);
     html! {
         li class={ "alarm " (tone.class()) } data-key={ "alarm-" (alarm.id) } {
             div class="alarm-head" {

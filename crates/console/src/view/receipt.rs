@@ -2,61 +2,50 @@
 
 use access::Action;
 use app::ReceiptView;
-use domain::{Digest, Evidence, GuardNote, Record};
+use app::live::Decision;
+use domain::{Digest, Evidence, GuardNote, Record, SystemId};
 use maud::{Markup, html};
 
-use super::Viewer;
+use super::{Viewer, traffic};
 use super::icons::{Icon, chip, icon};
 use super::layout::{back, csrf};
 use super::words::{Tone, count, ends, micros, moment, sentence, things};
 use crate::act::REASON_CHARS_MAX;
 
-/// What the page needs.
-pub(crate) struct Receipt<'a> {
-    /// Position in the ledger.
-    pub(crate) index: u64,
-    /// The entry.
-    pub(crate) entry: &'a ReceiptView,
-    /// The entry that opened the exchange, for an entry that closes one.
-    pub(crate) opened: Option<&'a Record>,
-    /// Entries in the ledger.
-    pub(crate) size: u64,
-}
-
-/// The page's `main`.
-pub(crate) fn page(receipt: &Receipt<'_>, viewer: &Viewer<'_>) -> Markup {
-    let index = receipt.index;
+/// The page's `main`, in a ledger of `size` entries.
+pub(crate) fn page(entry: &ReceiptView, size: u64, viewer: &Viewer<'_>) -> Markup {
+    let index = entry.index;
     html! {
         p class="crumb" { a href="/" { "Live" } " / Ledger" }
         h1 { "Ledger entry " (count(index)) }
-        p class="lead" { (title(&receipt.entry.record)) }
+        p class="lead" { (title(&entry.record)) }
         div class="pair" {
             section class="panel" aria-labelledby="entry-title" {
                 header { h2 id="entry-title" { "What is written" } }
                 dl class="entry" {
-                    @if let Some(Record::Opened { client, system, rows, .. }) = receipt.opened {
+                    @if let Some(Record::Opened { client, system, rows, .. }) = &entry.opened {
                         (line("Client", html! { (client) }))
                         (line("System", html! { a href={ "/systems/" (system) } { (system) } }))
                         (line("Rows", html! { (rows) }))
                     }
-                    (lines(&receipt.entry.record))
+                    (lines(&entry.record))
                 }
                 p class="hint" { (icon(Icon::Shield)) "The ledger holds digests and words about what happened, never a patient's values." }
             }
             div {
-                (flag(receipt, viewer))
+                (flag_form(entry, viewer))
                 section class="panel" aria-labelledby="proof-title" {
                     header { h2 id="proof-title" { "Proof" } }
                     p { "This text shows to anybody, with the public key of this ledger and without trusting us, that the entry is in it and unchanged." }
                     p { a class="button" href={ "/receipts/" (index) "/proof" } download={ "asepsis-entry-" (index) ".proof.txt" } { "Download the proof" } }
-                    details id="proof-text" { summary { "Show the proof" } pre tabindex="0" { code { (receipt.entry.inclusion_proof) } } }
-                    details id="proof-json" { summary { "Show the entry as stored" } pre tabindex="0" { code { (receipt.entry.json) } } }
+                    details id="proof-text" { summary { "Show the proof" } pre tabindex="0" { code { (entry.inclusion_proof) } } }
+                    details id="proof-json" { summary { "Show the entry as stored" } pre tabindex="0" { code { (entry.json) } } }
                 }
             }
         }
         nav class="pages" aria-label="Entries" {
             @if let Some(before) = index.checked_sub(1) { a rel="prev" href={ "/receipts/" (before) } { "← Entry " (count(before)) } }
-            @if index + 1 < receipt.size { a rel="next" href={ "/receipts/" (index + 1) } { "Entry " (count(index + 1)) " →" } }
+            @if index + 1 < size { a rel="next" href={ "/receipts/" (index + 1) } { "Entry " (count(index + 1)) " →" } }
         }
     }
 }
@@ -206,19 +195,52 @@ fn evidence_lines(evidence: &Evidence) -> Markup {
     }
 }
 
-/// Flagging: one press, or a press with a reason.
-fn flag(receipt: &Receipt<'_>, viewer: &Viewer<'_>) -> Markup {
-    let Record::Closed { .. } = receipt.entry.record else { return html! {} };
-    let may = match receipt.opened {
-        Some(Record::Opened { system, .. }) => viewer.may_on_system(Action::FlagAnswer, system),
-        _ => viewer.may_on_hospital(Action::FlagAnswer),
-    };
+/// The answer as the live page knows it, for somebody who may not read the ledger.
+pub(crate) fn answer(decision: &Decision, viewer: &Viewer<'_>) -> Markup {
     html! {
-        @if may {
+        p class="crumb" { a href="/" { "Live" } }
+        h1 { "Answer " (count(decision.ledger_index)) }
+        div class="pair" {
+            section class="panel" aria-labelledby="entry-title" {
+                header { h2 id="entry-title" { "What happened" } }
+                dl class="entry" {
+                    (line("When", moment(decision.at)))
+                    (line("System", html! { a href={ "/systems/" (decision.system) } { (decision.system) } }))
+                    (line("Client", html! { (decision.client) }))
+                    (line("Advice", traffic::verdict(decision)))
+                    (line("Why", traffic::why(decision, viewer)))
+                }
+                p class="hint" { "The ledger entry and its proof are for engineers, governance and auditors." }
+            }
+            (flag(decision.ledger_index, &decision.system, viewer))
+        }
+    }
+}
+
+/// The form under an entry that closes an exchange; nothing under others.
+fn flag_form(entry: &ReceiptView, viewer: &Viewer<'_>) -> Markup {
+    match (&entry.record, &entry.opened) {
+        (Record::Closed { .. }, Some(Record::Opened { system, .. })) => html! {
+            (flag(entry.index, system, viewer))
+            @if !entry.flags.is_empty() {
+                section class="panel" aria-labelledby="flags-title" {
+                    header { h2 id="flags-title" { "Flagged as wrong" } }
+                    ul { @for (by, reason) in &entry.flags { li { "by " b { (by) } @if let Some(reason) = reason { ": “" (reason) "”" } } } }
+                }
+            }
+        },
+        _ => html! {},
+    }
+}
+
+/// Flagging: one press, or a press with a reason.
+fn flag(index: u64, system: &SystemId, viewer: &Viewer<'_>) -> Markup {
+    html! {
+        @if viewer.may_on_system(Action::FlagAnswer, system) {
             section class="panel" aria-labelledby="flag-title" {
                 header { h2 id="flag-title" { "Is this answer wrong?" } }
-                form method="post" action={ "/receipts/" (receipt.index) "/flag" } {
-                    (csrf(viewer)) (back(&format!("/receipts/{}", receipt.index)))
+                form method="post" action={ "/receipts/" (index) "/flag" } {
+                    (csrf(viewer)) (back(&format!("/receipts/{index}")))
                     label for="flag-reason" { "What is wrong with it, if you have time to say. No patient's name or values." }
                     input id="flag-reason" name="reason" maxlength=(REASON_CHARS_MAX) autocomplete="off";
                     button class="danger" { "Flag this answer" }

@@ -90,7 +90,8 @@ fn row(decision: &Decision, systems: bool, viewer: &Viewer<'_>) -> Markup {
     }
 }
 
-fn why(decision: &Decision, viewer: &Viewer<'_>) -> Markup {
+/// Why in words: what the guards saw, or what the refusal means.
+pub(crate) fn why(decision: &Decision, viewer: &Viewer<'_>) -> Markup {
     html! {
         @for note in decision.notes.iter().take(NOTES_MAX) { p { (reason(note)) } }
         @if decision.notes.len() > NOTES_MAX { p { "and " (decision.notes.len() - NOTES_MAX) " more, see the receipt" } }

@@ -3,8 +3,8 @@
 //! It needs the directory and the public key, not the service; with an anchor from elsewhere it also finds a rolled-back log.
 
 use super::error::{Damage, OpenError};
-use super::files::{self, FILE_BYTES_MAX, Mark};
-use super::recover::load_checkpoint;
+use super::files::{self, Mark};
+use super::published::LogFiles;
 use super::wal::{self, ReadError, Segment};
 use ledger::bundle::parse_entries;
 use ledger::hash::subtree_root;
@@ -126,91 +126,6 @@ pub(super) fn check_published(dir: &Path, checkpoint: &Checkpoint) -> Result<(),
     }
 }
 
-/// A log's published files, read-only.
-pub(super) struct LogFiles {
-    dir: PathBuf,
-    /// The verified checkpoint.
-    pub checkpoint: Checkpoint,
-    /// Its signed text.
-    pub note: String,
-}
-
-impl LogFiles {
-    pub fn open(dir: &Path, verifier: &Verifier) -> Result<Self, AuditError> {
-        let checkpoint = load_checkpoint(dir, verifier)?;
-        let path = dir.join(files::CHECKPOINT);
-        let io = |source| AuditError::Io { path: path.clone(), source };
-        let note = files::read(&path, FILE_BYTES_MAX).map_err(io)?.unwrap_or_default();
-        // Read twice, and the service may publish in between: what counts is the one kept here.
-        let checkpoint = Checkpoint::verify(&note, verifier).unwrap_or(checkpoint);
-        Ok(Self { dir: dir.to_owned(), checkpoint, note: String::from_utf8_lossy(&note).into_owned() })
-    }
-
-    /// Number of entry bundles, the partial one included.
-    pub fn bundles(&self) -> u64 {
-        self.checkpoint.size.div_ceil(TILE_WIDTH)
-    }
-
-    fn width(&self, bundle: u64) -> u64 {
-        (self.checkpoint.size - bundle * TILE_WIDTH).min(TILE_WIDTH)
-    }
-
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, AuditError> {
-        let path = self.dir.join(name);
-        files::read(&path, FILE_BYTES_MAX).map_err(|source| AuditError::Io { path, source })
-    }
-
-    /// A tile as the checkpoint needs it, from the fuller file when a publication has replaced the partial one meanwhile.
-    fn tile(&self, tile: TileId) -> Result<Vec<Hash>, AuditError> {
-        if let Some(bytes) = self.read(&tile.path())? {
-            return Ok(tile.parse(&bytes).map_err(|error| Damage::new(tile.path(), error.to_string()))?);
-        }
-        let missing = || Damage::new(tile.path(), "it is missing");
-        let full = TileId::new(tile.level(), tile.index(), TILE_WIDTH).map_err(|_| missing())?;
-        let bytes = self.read(&full.path())?.filter(|_| tile.is_partial()).ok_or_else(missing)?;
-        let mut hashes = full.parse(&bytes).map_err(|error| Damage::new(full.path(), error.to_string()))?;
-        hashes.truncate(usize::try_from(tile.width()).unwrap_or(WIDTH));
-        Ok(hashes)
-    }
-
-    /// The entries of a bundle.
-    fn bundle(&self, bundle: u64) -> Result<Vec<Vec<u8>>, AuditError> {
-        let width = self.width(bundle);
-        let mut name = entries_path(bundle, width);
-        let mut bytes = self.read(&name)?;
-        if bytes.is_none() && width < TILE_WIDTH {
-            name = entries_path(bundle, TILE_WIDTH);
-            bytes = self.read(&name)?;
-        }
-        let bytes = bytes.ok_or_else(|| Damage::new(entries_path(bundle, width), "it is missing"))?;
-        let entries = parse_entries(&bytes, WIDTH).map_err(|error| Damage::new(&name, error.to_string()))?;
-        let wanted = usize::try_from(width).unwrap_or(WIDTH);
-        let exact = name == entries_path(bundle, width);
-        if entries.len() < wanted || (exact && entries.len() != wanted) {
-            return Err(
-                Damage::new(name, format!("it has {} entries instead of {width}", entries.len())).into()
-            );
-        }
-        Ok(entries.into_iter().take(wanted).map(<[u8]>::to_vec).collect())
-    }
-
-    /// The entries of a bundle, each checked against its leaf hash.
-    pub fn checked_bundle(&self, bundle: u64) -> Result<Vec<Vec<u8>>, AuditError> {
-        let entries = self.bundle(bundle)?;
-        let missing = || Damage::new(files::TILES, "a leaf tile is missing");
-        let tile = TileId::new(0, bundle, self.width(bundle)).map_err(|_| missing())?;
-        let leaves: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
-        if self.tile(tile)? != leaves {
-            return Err(Damage::new(
-                entries_path(bundle, tile.width()),
-                "its entries do not fit their leaf hashes",
-            )
-            .into());
-        }
-        Ok(entries)
-    }
-}
-
 /// A root some other source says the log had at a size.
 struct Expectation {
     size: u64,
@@ -304,7 +219,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The leaf hashes of a bundle, from its entries; when these do not fit the leaf tile, the parent tile says which is wrong.
+    /// The leaf hashes of a bundle, from its entries; when these do not fit the leaf tile, the parent says which is wrong.
     fn leaves(&mut self, bundle: u64) -> Result<Vec<Hash>, AuditError> {
         let width = self.log.width(bundle);
         let name = entries_path(bundle, width);
@@ -320,15 +235,23 @@ impl<'a> Walk<'a> {
                 let parent = parent.and_then(|parent| self.log.tile(parent).ok());
                 let parent =
                     parent.and_then(|row| row.get(usize::try_from(bundle % TILE_WIDTH).ok()?).copied());
-                let fits = |leaves: &[Hash]| parent.is_some() && subtree_root(leaves) == parent;
-                if fits(&stored) {
+                // The last tile has no parent if it is partial, but the signed root itself.
+                let fits = |leaves: &[Hash]| {
+                    let mut tree = self.tree.clone();
+                    leaves.iter().for_each(|leaf| tree.push(*leaf));
+                    let signed =
+                        (tree.size(), tree.root()) == (self.log.checkpoint.size, self.log.checkpoint.root);
+                    signed || (parent.is_some() && subtree_root(leaves) == parent)
+                };
+                let (stored_fits, computed_fits) = (fits(&stored), fits(&computed));
+                if stored_fits {
                     self.found(Damage::new(
                         name,
                         "its entries were changed: they do not fit their leaf hashes",
                     ));
                     return Ok(stored);
                 }
-                if !fits(&computed) {
+                if !computed_fits {
                     self.found(Damage::new(
                         name,
                         "its entries do not fit their leaf hashes; one of the two was changed",
@@ -418,7 +341,7 @@ impl<'a> Walk<'a> {
         let Some(found) = self.log.read(&path.path())? else { return Ok(()) };
         let expected = match (path, current) {
             (LayoutPath::Tile(_), Some(current)) => self.log.tile(current).map(|row| tile_bytes(&row)),
-            _ => self.log.bundle(index).map(|entries| bundle_bytes(&entries, width)),
+            _ => self.log.bundle(index).map(|entries| files::bundle_bytes(&entries, width)),
         };
         // A damaged current file has its finding already.
         let Ok(expected) = expected else { return Ok(()) };
@@ -495,13 +418,4 @@ impl<'a> Walk<'a> {
             self.found(Damage::new(source, finding));
         }
     }
-}
-
-fn bundle_bytes(entries: &[Vec<u8>], width: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for entry in entries.iter().take(usize::try_from(width).unwrap_or(WIDTH)) {
-        // Read from a bundle, so it fits one.
-        let _ = ledger::bundle::push_entry(&mut bytes, entry);
-    }
-    bytes
 }

@@ -1,6 +1,7 @@
 //! Export: every entry as one JSON line, and the checkpoint that covers them.
 
-use super::audit::{AuditError, LogFiles};
+use super::audit::AuditError;
+use super::published::LogFiles;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ledger::{Checkpoint, Verifier};
 use std::io::Write;

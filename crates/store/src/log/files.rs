@@ -96,6 +96,15 @@ pub fn replace(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     sync_dir(dir)
 }
 
+/// The bytes of a bundle of the first `width` of these entries, each of which came out of a bundle and so fits one.
+pub fn bundle_bytes(entries: &[Vec<u8>], width: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for entry in entries.iter().take(usize::try_from(width).unwrap_or(usize::MAX)) {
+        let _ = ledger::bundle::push_entry(&mut bytes, entry);
+    }
+    bytes
+}
+
 /// Makes the names in a directory durable.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()

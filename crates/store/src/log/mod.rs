@@ -11,6 +11,7 @@ mod error;
 mod export;
 mod files;
 mod publish;
+mod published;
 mod queue;
 mod recover;
 mod sync;

@@ -32,7 +32,9 @@ pub enum BlobError {
     #[error("blob {0} is missing: admit the system again, or restore a backup")]
     Missing(Digest),
     /// Its content is not what its name says.
-    #[error("blob {0} is damaged, its content has another digest: admit the system again, or restore a backup")]
+    #[error(
+        "blob {0} is damaged, its content has another digest: admit the system again, or restore a backup"
+    )]
     Damaged(Digest),
     /// Larger than the caller allows.
     #[error("a blob of {bytes} bytes is too large, at most {max} are allowed here")]
@@ -87,7 +89,8 @@ impl Blobs {
         let now = SystemTime::now();
         for entry in fs::read_dir(&temporary).map_err(|e| io_error(&temporary, e))?.take(LEFTOVERS_MAX) {
             let Ok(entry) = entry else { continue };
-            let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|t| now.duration_since(t).ok());
+            let age =
+                entry.metadata().and_then(|m| m.modified()).ok().and_then(|t| now.duration_since(t).ok());
             if age.is_some_and(|age| age > LEFTOVER_AGE) {
                 // What cannot be removed now is tried again at the next start.
                 let _ = fs::remove_file(entry.path());

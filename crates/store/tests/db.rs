@@ -131,7 +131,11 @@ async fn a_full_disk_is_said_so_and_loses_nothing() {
     assert!(matches!(error, StoreError::Full(_)), "{error}");
     assert!(error.to_string().contains("free disk space"), "{error}");
     assert!(next > 100);
-    assert_eq!(positions(&db).await.len() as u64, next, "what was acknowledged is there, the failed batch is not");
+    assert_eq!(
+        positions(&db).await.len() as u64,
+        next,
+        "what was acknowledged is there, the failed batch is not"
+    );
     let big = vec![7; 1_000_000];
     for _ in 0..3 {
         let again = db.save_history(&"a".parse().unwrap(), "similarity", NOW, &big).await;
@@ -170,8 +174,9 @@ async fn a_damaged_file_is_refused_and_left_as_it_is() {
     };
     // Positions by the file format, section 1.3 and 1.6: magic, page size, format, root page's type, cell counts of inner pages.
     let mut cases: Vec<(String, Vec<u8>)> =
-        [0, 3, 16, 17, 18, 21, 100, 103].into_iter().map(|at| (format!("byte {at}"), flip(at))).collect();
-    let used: Vec<usize> = (1..good.len() / page).filter(|p| [2, 5, 10, 13].contains(&good[p * page])).collect();
+        [0, 3, 16, 17, 19, 21, 100, 103].into_iter().map(|at| (format!("byte {at}"), flip(at))).collect();
+    let used: Vec<usize> =
+        (1..good.len() / page).filter(|p| [2, 5, 10, 13].contains(&good[p * page])).collect();
     assert!(used.len() > 40);
     cases.extend(used.iter().map(|p| (format!("type of page {p}"), flip(p * page))));
     cases.push(("half".to_owned(), good[..good.len() / 2].to_vec()));
@@ -181,10 +186,7 @@ async fn a_damaged_file_is_refused_and_left_as_it_is() {
     for (name, bytes) in cases {
         std::fs::write(&path, &bytes).unwrap();
         let error = Db::open_with(&path, options(None)).await.expect_err(&name);
-        assert!(
-            matches!(error, StoreError::Damaged { .. } | StoreError::NotADatabase(_)),
-            "{name}: {error}"
-        );
+        assert!(matches!(error, StoreError::Damaged { .. } | StoreError::NotADatabase(_)), "{name}: {error}");
         assert!(error.to_string().contains("untouched"), "{name}: {error}");
         assert!(std::fs::read(&path).unwrap() == bytes, "{name}: the file was changed");
     }
@@ -235,12 +237,17 @@ async fn other_programs_and_newer_files_are_refused_and_left_as_they_are() {
     assert!(matches!(error, StoreError::NotADatabase(_)), "{error}");
     assert!(std::fs::read(&other).unwrap() == before);
 
-    run(&path, "INSERT INTO schema_history (version, name, digest, program) VALUES (99, 'x', 'x', '9.9.9');").await;
+    run(&path, "INSERT INTO schema_history (version, name, digest, program) VALUES (99, 'x', 'x', '9.9.9');")
+        .await;
     let error = Db::open(&path).await.unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 99, known: store::db::SCHEMA_VERSION, .. }), "{error}");
+    assert!(
+        matches!(error, StoreError::Newer { found: 99, known: store::db::SCHEMA_VERSION, .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("newer program"));
 
-    run(&path, "DELETE FROM schema_history WHERE version = 99; UPDATE schema_history SET digest = 'x';").await;
+    run(&path, "DELETE FROM schema_history WHERE version = 99; UPDATE schema_history SET digest = 'x';")
+        .await;
     let error = Db::open(&path).await.unwrap_err();
     assert!(matches!(error, StoreError::OtherSchema { version: 1, .. }), "{error}");
 }
@@ -312,7 +319,7 @@ async fn read_only_child() {
 #[cfg(unix)]
 #[tokio::test]
 async fn read_only_places_are_said_so() {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
     use std::os::unix::process::CommandExt as _;
     let set = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     let folder = tempfile::tempdir().unwrap();

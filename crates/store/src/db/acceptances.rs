@@ -69,10 +69,11 @@ impl Db {
         system: &SystemId,
         now: Timestamp,
     ) -> Result<Vec<StoredAcceptance>, StoreError> {
-        let query = sql("SELECT * FROM acceptance WHERE system = $1 AND until > $2 ORDER BY ledger_index LIMIT $3")
-            .bind(system.to_string())
-            .bind(now.as_millis())
-            .bind(ACCEPTANCES_MAX as i64);
+        let query =
+            sql("SELECT * FROM acceptance WHERE system = $1 AND until > $2 ORDER BY ledger_index LIMIT $3")
+                .bind(system.to_string())
+                .bind(now.as_millis())
+                .bind(ACCEPTANCES_MAX as i64);
         self.read(query).await?.iter().map(stored).collect()
     }
 

@@ -92,12 +92,13 @@ impl Db {
         let open = tx.rows(query).await?.first().map(alarm).transpose()?;
         let raised = if let Some(open) = open {
             let count = open.count.saturating_add(1);
-            let query = sql("UPDATE alarm SET count = $1, last_at = $2, message = $3, severity = $4 WHERE id = $5")
-                .bind(to_int("a count", count)?)
-                .bind(new.at.max(open.last_at).as_millis())
-                .bind(new.message.clone())
-                .bind(to_word("a severity", &new.severity.max(open.seen.severity))?)
-                .bind(to_int("an alarm's number", open.id)?);
+            let query =
+                sql("UPDATE alarm SET count = $1, last_at = $2, message = $3, severity = $4 WHERE id = $5")
+                    .bind(to_int("a count", count)?)
+                    .bind(new.at.max(open.last_at).as_millis())
+                    .bind(new.message.clone())
+                    .bind(to_word("a severity", &new.severity.max(open.seen.severity))?)
+                    .bind(to_int("an alarm's number", open.id)?);
             tx.run(query).await?;
             Raised { id: open.id, count }
         } else {
@@ -122,12 +123,7 @@ impl Db {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn acknowledge_alarm(
-        &self,
-        id: u64,
-        by: &ClientId,
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    pub async fn acknowledge_alarm(&self, id: u64, by: &ClientId, at: Timestamp) -> Result<bool, StoreError> {
         let query = sql("UPDATE alarm SET acknowledged_at = $1, acknowledged_by = $2 \
              WHERE id = $3 AND acknowledged_at IS NULL")
         .bind(at.as_millis())
@@ -245,7 +241,8 @@ mod tests {
         assert_eq!(db.prune_alarms(2).await.unwrap(), 2);
         let left: Vec<u64> = db.alarms(None, 10).await.unwrap().iter().map(|a| a.id).collect();
         assert_eq!(left, [6, 5, 2, 1]);
-        let long = NewAlarm { message: "x".repeat(ALARM_MESSAGE_BYTES_MAX + 1), ..seen(0, None, Severity::Low) };
+        let long =
+            NewAlarm { message: "x".repeat(ALARM_MESSAGE_BYTES_MAX + 1), ..seen(0, None, Severity::Low) };
         assert!(db.raise_alarm(&long, 1).await.is_err());
     }
 }

@@ -123,16 +123,20 @@ impl Db {
                     .bind(before)
                     .bind(page(limit))
             }
-            DecisionFilter::System(system) => sql("SELECT * FROM decision WHERE system = $1 AND ledger_index < $2 \
+            DecisionFilter::System(system) => {
+                sql("SELECT * FROM decision WHERE system = $1 AND ledger_index < $2 \
                  ORDER BY ledger_index DESC LIMIT $3")
-            .bind(system.to_string())
-            .bind(before)
-            .bind(page(limit)),
-            DecisionFilter::Client(client) => sql("SELECT * FROM decision WHERE client = $1 AND ledger_index < $2 \
+                .bind(system.to_string())
+                .bind(before)
+                .bind(page(limit))
+            }
+            DecisionFilter::Client(client) => {
+                sql("SELECT * FROM decision WHERE client = $1 AND ledger_index < $2 \
                  ORDER BY ledger_index DESC LIMIT $3")
-            .bind(client.to_string())
-            .bind(before)
-            .bind(page(limit)),
+                .bind(client.to_string())
+                .bind(before)
+                .bind(page(limit))
+            }
         };
         self.read(query).await?.iter().map(decision).collect()
     }

@@ -64,8 +64,7 @@ pub(crate) fn prepare_file(path: &Path) -> Result<PathBuf, StoreError> {
             std::fs::File::open(&folder).and_then(|dir| dir.sync_all()).map_err(failed)?;
         }
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            let mut file =
-                std::fs::OpenOptions::new().read(true).write(true).open(&path).map_err(failed)?;
+            let mut file = std::fs::OpenOptions::new().read(true).write(true).open(&path).map_err(failed)?;
             let mut first = [0; 16];
             let length = file.metadata().map_err(failed)?.len();
             // An empty file is what a crash between creating and filling leaves.

@@ -48,7 +48,9 @@ pub enum StoreError {
         version: i64,
     },
     /// A row that cannot be read back.
-    #[error("a row of table `{table}` cannot be read ({detail}): the database was changed from outside, restore a backup")]
+    #[error(
+        "a row of table `{table}` cannot be read ({detail}): the database was changed from outside, restore a backup"
+    )]
     Row {
         /// Table.
         table: &'static str,

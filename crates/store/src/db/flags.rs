@@ -89,7 +89,9 @@ mod tests {
             at: NOW,
             reason: reason.to_owned(),
         };
-        for one in [make(7, "ada", "?"), make(7, "bo", "wrong side"), make(7, "ada", "not this"), make(9, "bo", "x")] {
+        for one in
+            [make(7, "ada", "?"), make(7, "bo", "wrong side"), make(7, "ada", "not this"), make(9, "bo", "x")]
+        {
             db.add_flag(&one).await.unwrap();
         }
         assert_eq!(db.flags_of(7).await.unwrap(), [make(7, "ada", "not this"), make(7, "bo", "wrong side")]);

@@ -96,7 +96,9 @@ impl Db {
             .bind(retired.id.to_string());
         if tx.run(query).await? != 1 {
             let id = &retired.id;
-            return Err(StoreError::Refused(format!("key `{id}` is gone or revoked: make a new key instead")));
+            return Err(StoreError::Refused(format!(
+                "key `{id}` is gone or revoked: make a new key instead"
+            )));
         }
         insert(&mut tx, successor).await?;
         tx.commit().await
@@ -107,7 +109,8 @@ impl Db {
     /// # Errors
     /// When the database fails.
     pub async fn delete_dead_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let query = sql("DELETE FROM api_key WHERE expires_at < $1 OR revoked_at < $1").bind(before.as_millis());
+        let query =
+            sql("DELETE FROM api_key WHERE expires_at < $1 OR revoked_at < $1").bind(before.as_millis());
         self.write(query).await
     }
 }
@@ -172,9 +175,8 @@ mod tests {
         let (taken, _) = key("b", 2, None);
         db.insert_key(&old).await.unwrap();
         db.insert_key(&taken).await.unwrap();
-        let rotate = |id: &str| {
-            rotate_key(&old, id.parse().unwrap(), SecretBytes::new([3; 32]), NOW, 7).unwrap()
-        };
+        let rotate =
+            |id: &str| rotate_key(&old, id.parse().unwrap(), SecretBytes::new([3; 32]), NOW, 7).unwrap();
         let (retired, new, _) = rotate("b");
         assert!(db.rotate_key(&retired, &new).await.is_err());
         assert_eq!(db.keys().await.unwrap(), [old.clone(), taken.clone()], "neither half happened");

@@ -68,9 +68,10 @@ impl Db {
     /// # Errors
     /// When the database fails.
     pub async fn quarantines(&self, now: Timestamp) -> Result<Vec<Quarantine>, StoreError> {
-        let query = sql("SELECT * FROM quarantine WHERE until IS NULL OR until > $1 ORDER BY client LIMIT $2")
-            .bind(now.as_millis())
-            .bind(QUARANTINES_MAX as i64);
+        let query =
+            sql("SELECT * FROM quarantine WHERE until IS NULL OR until > $1 ORDER BY client LIMIT $2")
+                .bind(now.as_millis())
+                .bind(QUARANTINES_MAX as i64);
         self.read(query).await?.iter().map(quarantine).collect()
     }
 }

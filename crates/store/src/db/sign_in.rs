@@ -148,8 +148,8 @@ impl Db {
     pub async fn delete_old_sign_ins(&self, before: Timestamp) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let links = sql("DELETE FROM sign_in WHERE expires_at < $1").bind(before.as_millis());
-        let sessions =
-            sql("DELETE FROM console_session WHERE expires_at < $1 OR ended_at < $1").bind(before.as_millis());
+        let sessions = sql("DELETE FROM console_session WHERE expires_at < $1 OR ended_at < $1")
+            .bind(before.as_millis());
         let gone = tx.run(links).await? + tx.run(sessions).await?;
         tx.commit().await?;
         Ok(gone)
@@ -212,7 +212,11 @@ mod tests {
         db.touch_session(&one.hash, NOW.plus_millis(5)).await.unwrap();
         db.touch_session(&one.hash, NOW.plus_millis(3)).await.unwrap();
         let seen = db.session(&one.hash).await.unwrap().unwrap();
-        assert_eq!(seen, SessionRecord { seen_at: NOW.plus_millis(5), ..one.clone() }, "time does not run back");
+        assert_eq!(
+            seen,
+            SessionRecord { seen_at: NOW.plus_millis(5), ..one.clone() },
+            "time does not run back"
+        );
         assert!(db.end_session(&one.hash, NOW).await.unwrap());
         assert!(!db.end_session(&one.hash, NOW).await.unwrap());
         assert_eq!(db.end_sessions_of(&one.account, NOW).await.unwrap(), 1, "the other one");

@@ -85,7 +85,8 @@ impl Db {
         .bind(new.settings.clone())
         .bind(to_word("a status", &VersionStatus::Admitted)?);
         let rows = tx.rows(query).await?;
-        let missing = || StoreError::Row { table: "system_version", detail: "no number came back".to_owned() };
+        let missing =
+            || StoreError::Row { table: "system_version", detail: "no number came back".to_owned() };
         let number = Fields::new("system_version", rows.first().ok_or_else(missing)?).count("number")?;
         tx.commit().await?;
         Ok(number)

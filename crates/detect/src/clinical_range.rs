@@ -58,7 +58,9 @@ guard_settings! {
 /// What the guard knows of one feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Typical {
-    /// Median of the reference data.
+    /// True when all reference values are above 0: then the logarithm is looked at, in which a wrong unit is a shift.
+    logarithmic: bool,
+    /// Median of the reference data (of its logarithms).
     centre: f32,
     /// Half the distance from the median down to the 2.28 % quantile: one deviation on the low side.
     below: f32,
@@ -104,6 +106,10 @@ pub(crate) fn fit(schema: &InputSchema, inputs: &Matrix) -> RangeFit {
 
 #[expect(clippy::cast_possible_truncation, reason = "kept in single precision")]
 fn typical(mut values: Vec<f64>) -> Typical {
+    let logarithmic = values.iter().all(|v| *v > 0.0);
+    if logarithmic {
+        values.iter_mut().for_each(|v| *v = v.ln());
+    }
     values.sort_unstable_by(f64::total_cmp);
     let centre = quantile(&values, 0.5);
     let below = (centre - quantile(&values, 0.0228)) / 2.0;
@@ -111,17 +117,31 @@ fn typical(mut values: Vec<f64>) -> Typical {
     let ends = values.first().copied().zip(values.last().copied());
     values.dedup();
     let graded = values.len() >= DISTINCT_MIN && below > 0.0 && above > 0.0;
-    let mut found =
-        Typical { centre: centre as f32, below: below as f32, above: above as f32, seen: 0.0, graded };
+    let mut found = Typical {
+        logarithmic,
+        centre: centre as f32,
+        below: below as f32,
+        above: above as f32,
+        seen: 0.0,
+        graded,
+    };
     if let (true, Some((low, high))) = (graded, ends) {
-        found.seen = found.distance(low as f32).max(found.distance(high as f32));
+        found.seen = found.deviation(low as f32).max(found.deviation(high as f32));
     }
     found
 }
 
 impl Typical {
-    /// Distance from the median in deviations of that side.
+    /// Distance of a value from the median in deviations of that side.
     fn distance(&self, value: f32) -> f32 {
+        match (self.logarithmic, value > 0.0) {
+            (false, _) => self.deviation(value),
+            (true, true) => self.deviation(value.ln()),
+            (true, false) => f32::INFINITY,
+        }
+    }
+
+    fn deviation(&self, value: f32) -> f32 {
         let off = value - self.centre;
         if off < 0.0 { -off / self.below } else { off / self.above }
     }

@@ -92,6 +92,16 @@ impl History {
         self.len() == 0
     }
 
+    /// Clients remembered now.
+    pub fn clients(&self) -> usize {
+        self.lock().clients.len()
+    }
+
+    /// Bytes that the memory of queries takes, allocated once.
+    pub fn bytes(&self) -> usize {
+        self.lock().memory.capacity() * crate::memory::BYTES_PER_QUERY
+    }
+
     /// Everything, as bytes with version and checksum.
     pub fn snapshot(&self) -> Vec<u8> {
         snapshot::write(&self.lock(), self.fit, 0).0

@@ -62,3 +62,5 @@ pub static ENTRIES: &[&domain::Entry] = &[
 
 #[cfg(test)]
 mod catalogue_tests;
+#[cfg(test)]
+mod test_support;

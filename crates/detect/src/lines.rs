@@ -27,8 +27,8 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Adds a query. True when it and another of the newest queries both lie between two others that are at
-    /// least the distance `far` (squared steps) apart.
+    /// Adds a query. True when it is on a line with two of the newest queries that are at least `far` (squared steps)
+    /// apart, and so was another of them.
     pub(crate) fn add(&mut self, sketch: &Sketch, far: u32) -> bool {
         let mut to = [0.0_f32; KEPT];
         for (d, other) in to.iter_mut().zip(&self.sketches[..self.len]) {
@@ -41,9 +41,7 @@ impl Lines {
         let mut found = false;
         for i in 1..self.len {
             for j in 0..i {
-                let direct = self.distance[i][j];
-                let (a, b) = (to[i], to[j]);
-                found |= direct > far && a + b <= direct * DETOUR && a.min(b) >= direct * AWAY;
+                found |= on_a_line([self.distance[i][j], to[i], to[j]], far);
             }
         }
         let before = self.between[..self.len].iter().any(|b| *b);
@@ -59,4 +57,11 @@ impl Lines {
         self.len = (self.len + 1).min(KEPT);
         found && before
     }
+}
+
+/// True when the longest of three distances is hardly shorter than the other two together.
+fn on_a_line([a, b, c]: [f32; 3], far: f32) -> bool {
+    let longest = a.max(b).max(c);
+    let shortest = a.min(b).min(c);
+    longest > far && a + b + c <= longest * (1.0 + DETOUR) && shortest >= longest * AWAY
 }

@@ -23,6 +23,9 @@ const AXES: usize = 8;
 /// Distinct near queries counted at most; alarms need far fewer.
 pub(crate) const NEAR_MAX: usize = 16;
 
+/// What a stored query takes: its parts, and its share of the index.
+pub(crate) const BYTES_PER_QUERY: usize = DIMS + 4 + 2 + 4 + TABLES * 4 * 5 / 4;
+
 /// One stored query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Print {

@@ -109,7 +109,8 @@ fn estimate_from(data: &Matrix) -> Option<RobustCovariance> {
             signal += w * w;
         }
     }
-    let shrinkage = if signal > 0.0 { (noise / signal).clamp(0.0, 1.0) } else { 1.0 };
+    let few = (p as f64 / n).min(1.0);
+    let shrinkage = if signal > 0.0 { (few * noise / signal).clamp(0.0, 1.0) } else { 1.0 };
     let unbiased = 1.0 / (n - 1.0).max(1.0);
     let floor = (0..p).map(|i| sums[i * p + i] * unbiased).fold(0.0, f64::max).max(1e-9) * 1e-6;
     let mut cov = vec![0.0; p * p];

@@ -54,7 +54,8 @@ pub struct Splits {
     pub test: Part,
 }
 
-/// Reads a table whose last two columns are `label` and `split` (`train`, `val`, `test`). Plain numbers, no quotes.
+/// Reads a table whose last two columns are `label` and `split` (`train`, `val`, `test`). Plain numbers, no quotes; an empty cell
+/// is a missing value and becomes the median of the training rows.
 ///
 /// # Errors
 /// When a line has another number of columns, or a value is not a number.
@@ -79,13 +80,29 @@ pub fn table(text: &str) -> Result<Splits, DataError> {
             _ => return Err(wrong(n, "an unknown split")),
         };
         for cell in &cells[..width] {
-            part.inputs.data.push(cell.parse().map_err(|_| wrong(n, "a value is not a number"))?);
+            let value = if cell.is_empty() { Ok(f32::NAN) } else { cell.parse() };
+            part.inputs.data.push(value.map_err(|_| wrong(n, "a value is not a number"))?);
         }
         part.labels.push(cells[width].parse().map_err(|_| wrong(n, "a label is not a number"))?);
         part.inputs.rows += 1;
         part.inputs.cols = width;
     }
+    fill(&mut splits, width);
     Ok(splits)
+}
+
+/// Missing values become the median of the training rows, as the models were trained.
+fn fill(splits: &mut Splits, width: usize) {
+    for j in 0..width {
+        let mut known: Vec<f64> =
+            splits.train.inputs.column(j).into_iter().filter(|v| v.is_finite()).collect();
+        #[expect(clippy::cast_possible_truncation, reason = "read as single precision")]
+        let median = numeric::median(&mut known) as f32;
+        for part in [&mut splits.train, &mut splits.val, &mut splits.test] {
+            let column = part.inputs.data.iter_mut().skip(j).step_by(width);
+            column.filter(|v| v.is_nan()).for_each(|v| *v = median);
+        }
+    }
 }
 
 /// Reads a MedMNIST archive of grey images; pixels become 0 to 1.

@@ -176,6 +176,10 @@ fn first_adversarial(
     other: Option<&[f32]>,
     rng: &mut Rng,
 ) -> Option<Vec<f32>> {
+    // As the published implementations do, the start itself is asked first: is there anything to change?
+    if decide(&ask(start)?) != class {
+        return Some(start.to_vec());
+    }
     if let Some(other) = other {
         let scores = ask(other)?;
         return (decide(&scores) != class).then(|| other.to_vec());
@@ -249,7 +253,7 @@ pub fn boundary_walk(
 ) -> Attempt {
     let mut rng = Rng::new(seed, 3);
     let none = Attempt { adversarial: None, distance: f32::INFINITY };
-    let Some(scores) = ask(other) else { return none };
+    let Some(scores) = ask(start).and_then(|_| ask(other)) else { return none };
     if decide(&scores) == class {
         return none;
     }

@@ -164,6 +164,7 @@ pub struct Met {
     verdicts: Vec<GuardVerdict>,
     /// Absent when the request was refused.
     pub scores: Option<Vec<f32>>,
+    is_refused: bool,
 }
 
 impl Met {
@@ -200,25 +201,46 @@ pub struct Session<'a> {
 impl Session<'_> {
     /// One query by a client, a second after the last; the model answers unless the request is blocked.
     pub fn ask(&mut self, client: &str, row: &[f32]) -> Outcome<Met> {
+        let mut met = self.ask_known(client, row, None)?;
+        if met.is_refused {
+            return Ok(met);
+        }
+        let (outputs, features) = self.bench.victim.borrow_mut().answer(&self.bench.schema, row)?;
+        met.scores = Some(probabilities(&outputs)?);
+        let features = features.map(|f| Phi::new(vec![f]));
+        self.screen_reply(client, InferenceReply { outputs: Phi::new(outputs), features }, &mut met)?;
+        Ok(met)
+    }
+
+    /// The same with an answer that is known already, or none.
+    pub fn ask_known(&mut self, client: &str, row: &[f32], answer: Option<&[f32]>) -> Outcome<Met> {
         self.at = self.at.plus_millis(1_000);
-        let client = self.bench.client(client)?;
+        let id = self.bench.client(client)?;
         let clock = Real(std::time::Instant::now());
-        let cx = Context { client: &client, at: self.at, clock: &clock, history: &self.history };
+        let cx = Context { client: &id, at: self.at, clock: &clock, history: &self.history };
         let schema = &self.bench.schema;
         let tensor = Tensor::new(schema.tensor(), schema.shape(1), TensorData::Fp32(row.to_vec()))?;
         let inputs = Phi::new(vec![tensor]);
-        let request =
-            InferenceRequest { id: None, system: self.bench.system()?, inputs, outputs: Vec::new() };
-        let mut verdicts = match self.guards.screen_request(request, &cx) {
-            Screening::Blocked { verdicts } => return Ok(Met { verdicts, scores: None }),
-            Screening::Passed { verdicts, .. } => verdicts,
+        let request = InferenceRequest { id: None, system: self.bench.system()?, inputs, outputs: Vec::new() };
+        let (verdicts, is_refused) = match self.guards.screen_request(request, &cx) {
+            Screening::Blocked { verdicts } => (verdicts, true),
+            Screening::Passed { verdicts, .. } => (verdicts, false),
         };
-        let (outputs, features) = self.bench.victim.borrow_mut().answer(schema, row)?;
-        let scores = probabilities(&outputs)?;
-        let features = features.map(|f| Phi::new(vec![f]));
-        let reply = InferenceReply { outputs: Phi::new(outputs), features };
-        verdicts.extend(self.guards.screen_reply(reply, &cx).verdicts().iter().cloned());
-        Ok(Met { verdicts, scores: Some(scores) })
+        let mut met = Met { verdicts, scores: answer.map(<[f32]>::to_vec), is_refused };
+        if let (Some(scores), false) = (answer, is_refused) {
+            let output = Tensor::new("probabilities", vec![1, scores.len()], TensorData::Fp32(scores.to_vec()))?;
+            let reply = InferenceReply { outputs: Phi::new(vec![output]), features: None };
+            self.screen_reply(client, reply, &mut met)?;
+        }
+        Ok(met)
+    }
+
+    fn screen_reply(&mut self, client: &str, reply: InferenceReply, met: &mut Met) -> Outcome<()> {
+        let id = self.bench.client(client)?;
+        let clock = Real(std::time::Instant::now());
+        let cx = Context { client: &id, at: self.at, clock: &clock, history: &self.history };
+        met.verdicts.extend(self.guards.screen_reply(reply, &cx).verdicts().iter().cloned());
+        Ok(())
     }
 
     /// Ordinary traffic before an attack: the calibration patients, by two clients.

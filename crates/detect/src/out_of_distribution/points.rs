@@ -1,6 +1,8 @@
 //! Scores for points in space: rows of a table, or activations of a model.
 
-use numeric::{Matrix, Principal, RobustCovariance, principal_components, robust_covariance, robust_scale};
+use numeric::{
+    Matrix, Principal, RobustCovariance, principal_components, quantile, robust_covariance, robust_scale,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Work;
@@ -9,6 +11,8 @@ use crate::FitError;
 /// Distance to the centre and to the nearest reference points, each brought to the same scale by its logarithm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Points {
+    /// For each column the floor above which its logarithm is taken; 0 for columns that are taken as they are.
+    floors: Vec<f32>,
     centre: Vec<f32>,
     /// Reciprocal spreads.
     per_spread: Vec<f32>,
@@ -50,6 +54,13 @@ impl Points {
         if data.rows < ROWS_MIN || data.cols == 0 {
             return Err(FitError::TooFewRows { what: "fit", rows: data.rows, needed: ROWS_MIN });
         }
+        let floors: Vec<f32> = (0..data.cols).map(|j| floor_of(&mut data.column(j))).collect();
+        let logged = Matrix {
+            rows: data.rows,
+            cols: data.cols,
+            data: data.iter_rows().flat_map(|r| r.iter().zip(&floors).map(|(v, f)| eased(*v, *f))).collect(),
+        };
+        let data = &logged;
         let scales: Option<Vec<_>> = (0..data.cols).map(|j| robust_scale(&data.column(j))).collect();
         let scales = scales.ok_or(FitError::NotFinite { what: "fit" })?;
         #[expect(clippy::cast_possible_truncation, reason = "kept in single precision")]
@@ -71,7 +82,7 @@ impl Points {
             .ok_or(FitError::Degenerate { what: "fit" })?;
         let anchors = some_rows(&scaled, anchors_max, seed.wrapping_add(1));
         let levels = [Level { middle: 0.0, spread: 1.0 }; 2];
-        Ok(Self { centre, per_spread, principal, covariance, anchors, levels })
+        Ok(Self { floors, centre, per_spread, principal, covariance, anchors, levels })
     }
 
     /// Brings both distances to one scale on held-out data and gives its scores.
@@ -97,6 +108,7 @@ impl Points {
         let inner = self.principal.as_ref().map_or(width, Principal::len);
         self.centre.len() == width
             && self.per_spread.len() == width
+            && self.floors.len() == width
             && self.principal.as_ref().is_none_or(|p| p.is_consistent() && p.mean.len() == width)
             && self.covariance.is_consistent()
             && self.covariance.centre.len() == inner
@@ -123,7 +135,8 @@ impl Points {
     fn distances(&self, row: &[f32], work: &mut Work) -> [f32; 2] {
         let Work { a, b, c } = work;
         a.clear();
-        a.extend(row.iter().zip(&self.centre).zip(&self.per_spread).map(|((v, m), s)| scale(*v, *m, *s)));
+        let columns = self.floors.iter().zip(&self.centre).zip(&self.per_spread);
+        a.extend(row.iter().zip(columns).map(|(v, ((f, m), s))| scale(eased(*v, *f), *m, *s)));
         if let Some(principal) = &self.principal {
             principal.project(a, b);
             std::mem::swap(a, b);
@@ -151,6 +164,22 @@ impl Points {
         let (sum, count) = found.fold((0.0, 0.0_f32), |(s, n), d| (s + d.sqrt(), n + 1.0));
         sum / count.max(1.0)
     }
+}
+
+/// A column whose values are all above 0 and lean to the right is looked at by its logarithm: in clinical data that
+/// makes products and ratios straight lines. The floor is a thousandth of its lowest value.
+fn floor_of(column: &mut [f64]) -> f32 {
+    column.sort_unstable_by(f64::total_cmp);
+    let [low, middle, high] = [0.0228, 0.5, 0.9772].map(|p| quantile(column, p));
+    let leans = high + low - 2.0 * middle > 0.1 * (high - low);
+    #[expect(clippy::cast_possible_truncation, reason = "kept in single precision")]
+    let floor = column.first().map_or(0.0, |v| *v as f32 * 1e-3);
+    if leans && floor > 0.0 { floor } else { 0.0 }
+}
+
+/// The logarithm above the floor, or the value itself where there is none.
+fn eased(value: f32, floor: f32) -> f32 {
+    if floor > 0.0 { value.max(floor).ln() } else { value }
 }
 
 fn scale(value: f32, centre: f32, per_spread: f32) -> f32 {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::Viewer;
 use super::icons::{Icon, chip, icon};
 use super::layout::{back, csrf};
-use super::words::{Tone, moment, sentence, things};
+use super::words::{Tone, coded, moment, sentence, things};
 
 /// Acknowledged alarms shown below the open ones.
 const SEEN_SHOWN_MAX: usize = 8;
@@ -45,7 +45,7 @@ fn one(alarm: &AlarmRow, viewer: &Viewer<'_>) -> Markup {
                 (chip(tone, Icon::Bell, &alarm.severity.to_string()))
                 h3 { a href={ "/catalogue/" (alarm.alarm) } { (sentence(&alarm.name.replace('-', " "))) } }
             }
-            p { (sentence(&alarm.message)) }
+            p { (coded(&sentence(&alarm.message))) }
             p class="facts" {
                 @if let Some(system) = &alarm.system { a href={ "/systems/" (system) } { (system) } " · " }
                 @if let Some(client) = &alarm.client { "client " b { (client) } " · " }

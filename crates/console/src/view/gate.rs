@@ -5,7 +5,7 @@ use domain::Stage;
 use maud::{Markup, html};
 
 use super::icons::{Icon, chip};
-use super::words::{Tone, moment, sentence};
+use super::words::{Tone, coded, moment, sentence};
 
 /// How a control's state looks.
 pub(crate) fn state(status: &Status) -> Markup {
@@ -38,7 +38,7 @@ pub(crate) fn why(status: &Status) -> Markup {
                     a href={ "/catalogue/" (check) } { (check) }
                 }
             }
-            Status::Stale { why } | Status::Failed { why } => { (sentence(&why.join("; "))) }
+            Status::Stale { why } | Status::Failed { why } => (coded(&sentence(&why.join("; ")))),
         }
     }
 }

@@ -123,6 +123,12 @@ fn banner(page: &Shell<'_>) -> Markup {
                 }
                 div class="who" {
                     p { span class="hidden" { "Signed in as " } b { (viewer.account) } " " span class="roles" { (viewer.roles) } }
+                    @if viewer.may_on_hospital(access::Action::ReloadConfiguration) {
+                        form method="post" action="/reload" data-inline {
+                            (csrf(viewer)) (back(&page.live.map_or_else(|| "/".to_owned(), |(view, _)| view.path())))
+                            button class="plain" { "Reload configuration" }
+                        }
+                    }
                     form method="post" action="/sign-out" {
                         (csrf(viewer))
                         button class="plain" { "Sign out" }

@@ -4,7 +4,6 @@ use app::overview::{Overview, Serving};
 use maud::{Markup, html};
 
 use super::icons::{Icon, chip, icon};
-use super::layout::{back, csrf};
 use super::words::{Tone, ends, moment, things};
 use super::{Viewer, alarms, clients, part, rehearsal, systems, traffic};
 
@@ -12,7 +11,7 @@ use super::{Viewer, alarms, clients, part, rehearsal, systems, traffic};
 pub(crate) fn fragments(all: &Overview, viewer: &Viewer<'_>) -> Vec<(&'static str, Markup)> {
     vec![
         ("summary", summary(all)),
-        ("ledger", ledger(all, viewer)),
+        ("ledger", ledger(all)),
         ("rehearsal", rehearsal::panel(&all.rehearsal)),
         ("alarms", alarms::panel(&all.alarms, viewer)),
         ("systems", systems::panel(&all.systems)),
@@ -69,27 +68,20 @@ fn waits(n: u64) -> String {
     format!("{} {}", things(n, "alarm", "alarms"), if n == 1 { "waits" } else { "wait" })
 }
 
-fn ledger(all: &Overview, viewer: &Viewer<'_>) -> Markup {
+fn ledger(all: &Overview) -> Markup {
     let head = &all.ledger;
     html! {
         section id="ledger" class="ledger" aria-labelledby="ledger-title" {
             h2 id="ledger-title" { (icon(Icon::Chain)) "Ledger" }
-            p class="big" {
+            p {
                 @if let Some(last) = head.size.checked_sub(1) {
                     a href={ "/receipts/" (last) } { (things(head.size, "entry", "entries")) }
                 } @else { "empty" }
-            }
-            p { "root " code title=(head.root) { (ends(&head.root)) } }
+                ", root " code title=(head.root) { (ends(&head.root)) } }
             p {
                 @match head.verified_at {
                     Some(at) => { (icon(Icon::Check)) "verified end to end " (moment(at)) }
                     None => { (icon(Icon::Ring)) "not verified since the start" }
-                }
-            }
-            @if viewer.may_on_hospital(access::Action::ReloadConfiguration) {
-                form method="post" action="/reload" data-inline {
-                    (csrf(viewer)) (back("/"))
-                    button class="plain" { "Load configuration again" }
                 }
             }
         }

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::icons::{Icon, icon};
-use super::words::sentence;
+use super::words::{coded, sentence};
 use crate::assets;
 
 /// How to sign in, with the reason why it is needed now.
@@ -11,7 +11,7 @@ pub(crate) fn sign_in(reason: &str) -> Markup {
     html! {
         div class="message" {
             h1 { "Sign in" }
-            p data-problem { (sentence(reason)) }
+            p data-problem { (coded(&sentence(reason))) }
             p { "The console opens with a link that works once and for 15 minutes. Make one where Asepsis runs:" }
             pre { code { "asepsis sign-in" } }
             p { "and open the address that it prints in this browser." }
@@ -25,7 +25,7 @@ pub(crate) fn problem(title: &str, message: &str, next: &str) -> Markup {
         div class="message" {
             p class="problem-mark" { (icon(Icon::Care)) }
             h1 { (title) }
-            p data-problem { (sentence(message)) }
+            p data-problem { (coded(&sentence(message))) }
             p { (next) }
             p { a class="button" href="/" { "Back to the live page" } }
         }

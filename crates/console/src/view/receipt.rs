@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::{Viewer, traffic};
 use super::icons::{Icon, chip, icon};
 use super::layout::{back, csrf};
-use super::words::{Tone, count, ends, micros, moment, sentence, things};
+use super::words::{Tone, coded, count, ends, micros, moment, sentence, things};
 use crate::act::REASON_CHARS_MAX;
 
 /// The page's `main`, in a ledger of `size` entries.
@@ -138,7 +138,7 @@ fn lines(record: &Record) -> Markup {
             (line("Alarm", html! { a href={ "/catalogue/" (alarm) } { (alarm) } }))
             @if let Some(system) = system { (line("System", html! { a href={ "/systems/" (system) } { (system) } })) }
             @if let Some(client) = client { (line("Client", html! { (client) })) }
-            (line("Seen", html! { (sentence(message)) }))
+            (line("Seen", coded(&sentence(message))))
         },
     }
 }
@@ -180,7 +180,7 @@ fn evidence_lines(evidence: &Evidence) -> Markup {
         (line("Check", html! { a href={ "/catalogue/" (evidence.check) } { (evidence.check) } }))
         (line("Says", html! { (evidence.outcome.word()) }))
         @if !evidence.outcome.findings().is_empty() {
-            (line("Findings", html! { ul { @for f in evidence.outcome.findings() { li { (f.severity) " " (f.location) ": " (f.message) } } } }))
+            (line("Findings", html! { ul { @for f in evidence.outcome.findings() { li { (f.severity) ", " (coded(&f.location.to_string())) ": " (coded(&f.message)) } } } }))
         }
         (line("Covers", html! { ul { @for s in &evidence.subjects { li { (s.role) " " (digest(&s.digest)) } } } }))
         @if !evidence.metrics.is_empty() {

@@ -4,7 +4,7 @@ use app::live::RehearsalStep;
 use maud::{Markup, html};
 
 use super::icons::{Icon, chip, icon};
-use super::words::{Tone, sentence};
+use super::words::{Tone, coded, sentence};
 
 /// How a step's state looks: tone, icon, words.
 fn state(step: &RehearsalStep) -> (Tone, Icon, &'static str) {
@@ -63,9 +63,9 @@ fn one(n: usize, step: &RehearsalStep) -> Markup {
                 (chip(tone, picture, word))
             }
             dl {
-                div { dt { "Should happen" } dd { (sentence(&step.expected)) } }
+                div { dt { "Should happen" } dd { (coded(&sentence(&step.expected))) } }
                 @if !step.seen.is_empty() {
-                    div { dt { (if step.state == "skipped" { "Why not" } else { "Happened" }) } dd class="seen" { (sentence(&step.seen)) } }
+                    div { dt { (match step.state.as_str() { "skipped" => "Why not", "running" => "So far", _ => "Happened" }) } dd class="seen" { (coded(&sentence(&step.seen))) } }
                 }
             }
         }

@@ -34,7 +34,7 @@ pub(crate) fn body(title: &str, fragments: &[(&'static str, Markup)]) -> Markup 
         p class="crumb" { a href="/" { "Live" } " / AI systems" }
         h1 { (title) }
         (put("state"))
-        div class="pair" { (put("gate")) (put("steps")) }
+        div class="pair wide" { (put("gate")) (put("steps")) }
         (put("guards"))
         (put("decisions"))
     }
@@ -42,7 +42,7 @@ pub(crate) fn body(title: &str, fragments: &[(&'static str, Markup)]) -> Markup 
 
 fn state(card: &SystemCard) -> Markup {
     html! {
-        section id="state" class="panel state" aria-label="State" {
+        section id="state" class="panel state" aria-label="State" tabindex="-1" {
             div class="summary" role="status" { (systems::state(&card.serving)) }
             p class="purpose" { (card.purpose) }
             (systems::reason(card))

@@ -5,10 +5,10 @@ use maud::{Markup, html};
 
 use super::Viewer;
 use super::icons::{Icon, chip};
-use super::words::{Tone, clock, count, micros, sentence};
+use super::words::{Tone, clock, coded, count, micros, sentence};
 
 /// Rows shown; older ones are in the ledger.
-pub(crate) const ROWS_MAX: usize = 40;
+pub(crate) const ROWS_MAX: usize = 24;
 /// Reasons shown in a row.
 const NOTES_MAX: usize = 4;
 
@@ -76,7 +76,7 @@ fn row(decision: &Decision, systems: bool, viewer: &Viewer<'_>) -> Markup {
         tr role="row" data-key={ "d" (decision.ledger_index) } class=[decision.rehearsal.then_some("staged")] {
             td role="cell" class="when" { (clock(decision.at)) }
             @if systems { td role="cell" class="system" { a href={ "/systems/" (decision.system) } { (decision.system) } } }
-            td role="cell" class="client" {
+            td role="cell" class="caller" {
                 (decision.client)
                 @if decision.rehearsal { " " span class="tag" { "rehearsal" } }
             }
@@ -105,7 +105,7 @@ pub(crate) fn why(decision: &Decision, viewer: &Viewer<'_>) -> Markup {
 
 fn reason(note: &Note) -> Markup {
     html! {
-        (sentence(&note.message))
+        (coded(&sentence(&note.message)))
         @if note.outcome == "inconclusive" { " (could not decide)" }
         " " a class="guard" href={ "/catalogue/" (note.check) } title=(note.remedy) { (note.guard) }
     }

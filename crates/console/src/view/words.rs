@@ -88,6 +88,15 @@ pub(crate) fn sentence(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
+/// A message with what stands between backticks as code.
+pub(crate) fn coded(text: &str) -> Markup {
+    html! {
+        @for (n, part) in text.split('`').enumerate() {
+            @if n % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// Hours, minutes and seconds; the script shows them in the reader's own zone.
 pub(crate) fn clock(at: Timestamp) -> Markup {
     let text = at.to_string();
@@ -128,6 +137,11 @@ mod tests {
         assert_eq!(micros(2_500_000), "2.5 s");
         assert_eq!(sentence("éa"), "Éa");
         assert_eq!(ends("sha256:0123456789abcdef0123456789abcdef"), "01234567…89abcdef");
+    }
+
+    #[test]
+    fn code_is_marked_and_stays_text() {
+        assert_eq!(coded("`<b>` is odd").into_string(), "<code>&lt;b&gt;</code> is odd");
     }
 
     #[test]

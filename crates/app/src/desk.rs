@@ -296,6 +296,7 @@ pub async fn reload(hospital: &Hospital, who: &Principal) -> Result<(), AppError
     hospital.settings.store(std::sync::Arc::new(settings));
     hospital.policies.store(std::sync::Arc::new(policies));
     hospital.record_action(who.id().as_str(), "configuration-loaded", &digest, None).await?;
+    crate::admit::check_callers(hospital, who).await?;
     hospital.refresh_gates().await?;
     hospital.touch_serving();
     Ok(())

@@ -260,7 +260,7 @@ impl Rehearsal {
     }
 
     async fn dead_upstream(&self) -> anyhow::Result<(bool, String)> {
-        let caller = self.caller("interface", "heart-disease-vendor").await?;
+        let caller = self.caller("cardiology", "heart-disease-vendor").await?;
         let data = self.rows("heart-disease-vendor")?;
         let patients = &data.calibrate.inputs;
         if let Err(error) = caller.ask(patients.row(0)).await {

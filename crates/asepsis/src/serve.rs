@@ -77,14 +77,19 @@ pub fn serve(place: &Place, arguments: &ServeArguments) -> anyhow::Result<u8> {
 }
 
 fn run(place: &Place, plan: Plan) -> anyhow::Result<u8> {
-    log_to_stderr(plan.live);
+    log_to_stderr(plan.live, plan.traffic);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve_until_told(place, plan))
 }
 
 /// Structured logs: JSON lines on standard error, or only errors beside the live summary.
-fn log_to_stderr(live: bool) {
-    let level = if live { "error" } else { "info" };
+fn log_to_stderr(live: bool, traffic: bool) {
+    // The example's own callers report every refusal they provoke; the gateway's side of it is what counts.
+    let level = match (live, traffic) {
+        (true, _) => "error",
+        (false, true) => "info,upstream::remote=error",
+        (false, false) => "info",
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_env("ASEPSIS_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     let _ = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).try_init();

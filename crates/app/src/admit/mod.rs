@@ -63,6 +63,29 @@ pub async fn admit(
     Ok(Admission { system: id.clone(), evidence: made, gate: hospital.gate(id, Stage::Deployment)? })
 }
 
+/// Checks the callers of every system whose connections changed: a check of the configuration alone, made again with
+/// each load, so that a new client or budget does not shut what is otherwise in order.
+///
+/// # Errors
+/// When ledger or state cannot be written.
+pub async fn check_callers(hospital: &Hospital, who: &Principal) -> Result<(), AppError> {
+    let settings = hospital.settings();
+    for system in settings.systems.values() {
+        let subjects = hospital.subjects(system);
+        let known = hospital.facts().get(&system.id).is_some_and(|facts| {
+            let last = facts.evidence.iter().rev().find(|(_, e)| e.check == checks::CALLERS_KNOWN.id);
+            last.is_none_or(|(_, e)| e.subjects.iter().all(|s| subjects.contains(s)))
+        });
+        if !known {
+            let by = who.id().to_string();
+            let bench = Bench { system, subjects: &subjects, now: hospital.now(), by: &by };
+            let evidence = assess::callers(&bench, &settings);
+            hospital.record(Record::Evidence { evidence }).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Files read once, and the digests of exactly these bytes.
 struct Materials {
     model: Option<Result<Vec<u8>, String>>,

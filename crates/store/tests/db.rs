@@ -1,4 +1,5 @@
 //! The state database in trouble: killed, full, damaged, read-only, locked, newer, cancelled.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};

@@ -59,13 +59,7 @@ impl Hospital {
         .await?;
         self.set_gate(id, report).await?;
         if was_open == Some(true) && !report.open {
-            let why: Vec<String> = report
-                .controls
-                .iter()
-                .filter(|c| !c.status.passes())
-                .map(|c| format!("{} {}: {}", c.control, c.status.word(), c.status.reason()))
-                .collect();
-            self.raise(crate::alarms::GATE_SHUT.id, Some(id.clone()), None, &why.join("; ")).await?;
+            self.raise(crate::alarms::GATE_SHUT.id, Some(id.clone()), None, &why_shut(report)).await?;
         }
         Ok(())
     }
@@ -90,4 +84,20 @@ impl Hospital {
         self.live.touch();
         Ok(())
     }
+}
+
+/// Why a gate is shut, in a sentence: what happened, and which controls it keeps from passing.
+fn why_shut(report: &GateReport) -> String {
+    let failing: Vec<_> = report.controls.iter().filter(|c| !c.status.passes()).collect();
+    let mut reasons: Vec<String> = Vec::new();
+    for control in &failing {
+        // "V001 covered other content: model changed …": the part after the colon is common to all checks.
+        let reason = control.status.reason();
+        let reason = reason.split_once(": ").map_or(reason.as_str(), |(_, rest)| rest).to_owned();
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    let names: Vec<&str> = failing.iter().map(|c| c.control.as_str()).collect();
+    format!("{}; no longer met: {}", reasons.join("; "), names.join(", "))
 }

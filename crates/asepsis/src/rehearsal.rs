@@ -24,6 +24,8 @@ const EVASION_QUERIES_MAX: usize = 400;
 const EXTRACTION_QUERIES_MAX: usize = 600;
 /// How long to wait for a gate to open or shut.
 const GATE_WAIT: Duration = Duration::from_secs(20);
+/// Longest quotation of a refusal, in bytes.
+const SAID_CHARS_MAX: usize = 220;
 /// Seed: the rehearsal is the same every time.
 const SEED: u64 = 2026;
 /// Pause between steps, so that people can follow.
@@ -303,8 +305,16 @@ fn said(error: &UpstreamError) -> String {
         UpstreamError::Refused { detail, .. } => detail.phi().expose().clone(),
         other => other.to_string(),
     };
-    let text: String = text.chars().take(240).collect();
-    format!("The gateway said: {}.", text.trim().trim_end_matches('.'))
+    // Whole clauses, so that no sentence ends in the middle of a word.
+    let mut short = String::new();
+    for clause in text.split("; ") {
+        if !short.is_empty() && short.len() + clause.len() > SAID_CHARS_MAX {
+            break;
+        }
+        short.push_str(if short.is_empty() { "" } else { "; " });
+        short.push_str(clause);
+    }
+    format!("The gateway said: {}.", short.trim().trim_end_matches('.'))
 }
 
 /// Distance of the two highest scores.

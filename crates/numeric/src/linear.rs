@@ -92,7 +92,7 @@ pub fn principal_components(data: &Matrix, count: usize, seed: u64) -> Principal
     let mean: Vec<f64> = (0..cols).map(|j| crate::mean(&data.column(j))).collect();
     let cov = covariance(data, &mean);
     let count = count.min(cols).min(data.rows.saturating_sub(1));
-    let mut rng = Rng::new(seed, 0x7063_61);
+    let mut rng = Rng::new(seed, 0x0070_6361);
     let mut basis: Vec<Vec<f64>> = (0..count).map(|_| (0..cols).map(|_| rng.normal()).collect()).collect();
     orthonormalise(&mut basis);
     for _ in 0..ROUNDS {

@@ -128,7 +128,7 @@ pub fn normal_quantile(p: f64) -> f64 {
     if p == 0.0 || p == 1.0 {
         return if p == 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
     }
-    if p < 0.024_25 || p > 1.0 - 0.024_25 {
+    if !(0.024_25..=1.0 - 0.024_25).contains(&p) {
         let q = (-2.0 * p.min(1.0 - p).ln()).sqrt();
         let tail = poly(&C, q) / (poly(&D, q) * q + 1.0);
         return if p < 0.5 { tail } else { -tail };

@@ -1,0 +1,295 @@
+//! The program as a user runs it: real processes, real files, the example hospital.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+fn asepsis(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_asepsis"))
+        .args(["--dir", dir.to_str().unwrap()])
+        .args(arguments)
+        .env_remove("ASEPSIS_CONFIG")
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The example hospital's folder in the repository.
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hospital")
+}
+
+/// A data directory with the example's files and ports of its own, without chest X-rays and the remote vendor.
+fn hospital() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("hospital");
+    for name in ["data", "models"] {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+        for file in std::fs::read_dir(example().join(name)).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), folder.join(name).join(file.file_name())).unwrap();
+        }
+    }
+    let config = std::fs::read_to_string(example().join("asepsis.toml")).unwrap();
+    let config = config
+        .replace(":8470", &format!(":{}", free_port()))
+        .replace(":8471", &format!(":{}", free_port()))
+        .replace(":8472", &format!(":{}", free_port()));
+    std::fs::write(folder.join("asepsis.toml"), config).unwrap();
+    dir
+}
+
+/// A running `asepsis serve`, ended with the test.
+struct Running {
+    child: Child,
+    gateway: String,
+    lines: Vec<String>,
+}
+
+impl Running {
+    fn start(dir: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_asepsis"))
+            .args(["--dir", dir.to_str().unwrap(), "serve", "--admit"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = Vec::new();
+        let mut reader = BufReader::new(child.stdout.take().unwrap()).lines();
+        let gateway = loop {
+            let line = reader.next().expect("it ended before it served").unwrap();
+            lines.push(line.clone());
+            if let Some(at) = line.find("gateway  http://") {
+                break line[at + 16..].split('/').next().unwrap().to_owned();
+            }
+        };
+        while !lines.last().unwrap().contains("/sign-in?token=") {
+            lines.push(reader.next().expect("it ended before it served").unwrap());
+        }
+        std::thread::spawn(move || reader.for_each(drop));
+        Self { child, gateway, lines }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Posts a row of breast-mass and gives the whole answer.
+    fn ask(&self, key: &str, body: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(&self.gateway).unwrap();
+        write!(
+            stream,
+            "POST /v2/models/breast-mass/infer HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A held-out patient as a request.
+fn patient(change: impl Fn(usize, &str) -> String) -> String {
+    let table = std::fs::read_to_string(example().join("data/wdbc.csv")).unwrap();
+    let row = table.lines().find(|l| l.ends_with(",test")).unwrap();
+    let values: Vec<String> = row.split(',').take(30).enumerate().map(|(n, v)| change(n, v)).collect();
+    format!(
+        r#"{{"inputs":[{{"name":"input","shape":[1,30],"datatype":"FP32","data":[{}]}}]}}"#,
+        values.join(",")
+    )
+}
+
+fn honest() -> String {
+    patient(|_, v| v.to_owned())
+}
+
+#[test]
+fn a_model_is_admitted_served_guarded_and_on_the_record_after_kill_nine() {
+    let dir = hospital();
+    let running = Running::start(dir.path());
+    assert!(
+        running.lines.iter().any(|l| l.contains("breast-mass") && l.contains("gate open")),
+        "{:?}",
+        running.lines
+    );
+    let key = asepsis(dir.path(), &["key", "create", "pathology-lab"]);
+    assert!(key.status.success(), "{}", text(&key));
+    let key = String::from_utf8_lossy(&key.stdout).lines().next().unwrap().to_owned();
+
+    let mut answer = running.ask(&key, &honest());
+    for _ in 0..200 {
+        // The key is served with the next snapshot.
+        if answer.starts_with("HTTP/1.1 200") {
+            break;
+        }
+        answer = running.ask(&key, &honest());
+    }
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let receipt: u64 = answer
+        .split("asepsis_receipt\":\"")
+        .nth(1)
+        .and_then(|r| r.split('"').next())
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(answer.contains("asepsis_advice"));
+
+    let impossible = running.ask(&key, &patient(|n, v| if n == 0 { "9999".into() } else { v.to_owned() }));
+    assert!(impossible.starts_with("HTTP/1.1 4"), "{impossible}");
+    assert!(impossible.contains("E014") && impossible.contains("mean_radius"), "{impossible}");
+    assert!(!impossible.contains("9999"), "no value of a patient comes back");
+    assert!(running.ask("asepsis_nokey_wrong", &honest()).starts_with("HTTP/1.1 401"));
+
+    running.kill();
+    let whole = asepsis(dir.path(), &["audit", "verify"]);
+    assert!(whole.status.success(), "{}", text(&whole));
+    let entry = asepsis(dir.path(), &["audit", "show", &receipt.to_string(), "-n", "1"]);
+    assert!(text(&entry).contains("\"type\":\"closed\""), "{}", text(&entry));
+
+    let proof = asepsis(dir.path(), &["audit", "prove", &receipt.to_string()]);
+    let file = dir.path().join("receipt.proof");
+    std::fs::write(&file, &proof.stdout).unwrap();
+    let public = String::from_utf8(asepsis(dir.path(), &["audit", "key"]).stdout).unwrap();
+    let good = asepsis(dir.path(), &["audit", "check-proof", file.to_str().unwrap(), "--key", public.trim()]);
+    assert!(good.status.success(), "{}", text(&good));
+    let mut forged = proof.stdout.clone();
+    let at = forged.windows(6).position(|w| w == b"extra ").unwrap() + 20;
+    forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+    std::fs::write(&file, &forged).unwrap();
+    let bad = asepsis(dir.path(), &["audit", "check-proof", file.to_str().unwrap(), "--key", public.trim()]);
+    assert!(!bad.status.success(), "{}", text(&bad));
+}
+
+#[test]
+fn a_changed_byte_shuts_the_gate_says_why_and_reads_its_way_back() {
+    let dir = hospital();
+    let admitted = asepsis(dir.path(), &["admit", "heart-disease"]);
+    assert_eq!(admitted.status.code(), Some(0), "{}", text(&admitted));
+    let model = dir.path().join("hospital/models/heart_cleveland_gbt.onnx");
+    let good = std::fs::read(&model).unwrap();
+    let mut bad = good.clone();
+    let middle = bad.len() / 2;
+    bad[middle] ^= 1;
+    std::fs::write(&model, &bad).unwrap();
+    let shut = asepsis(dir.path(), &["gate", "heart-disease"]);
+    assert_eq!(shut.status.code(), Some(1), "{}", text(&shut));
+    assert!(
+        text(&shut).contains("model changed from") && text(&shut).contains("C003 met"),
+        "{}",
+        text(&shut)
+    );
+    std::fs::write(&model, &good).unwrap();
+    assert_eq!(asepsis(dir.path(), &["gate", "heart-disease"]).status.code(), Some(0));
+
+    let config = dir.path().join("hospital/asepsis.toml");
+    let was = std::fs::read_to_string(&config).unwrap();
+    let looser = was.replacen(
+        "[system.guards.clinical-range]\nmode = \"block\"",
+        "[system.guards.clinical-range]\nmode = \"flag\"",
+        2,
+    );
+    assert_ne!(was, looser);
+    std::fs::write(&config, looser).unwrap();
+    let stale = asepsis(dir.path(), &["gate", "heart-disease"]);
+    let said = text(&stale);
+    assert_eq!(stale.status.code(), Some(1), "{said}");
+    for (control, state) in [("C001", "met"), ("C004", "met"), ("C006", "stale"), ("C007", "stale")] {
+        assert!(said.lines().any(|l| l.contains(control) && l.contains(state)), "{control} {state}: {said}");
+    }
+}
+
+#[test]
+fn a_risk_is_accepted_only_by_the_right_role_and_for_a_limited_time() {
+    let dir = hospital();
+    assert_eq!(asepsis(dir.path(), &["gate", "breast-mass", "procurement"]).status.code(), Some(1));
+    let accept = |person: &str, days: &str| {
+        let reason = "the vendor's figures come on Friday";
+        asepsis(
+            dir.path(),
+            &["--as", person, "accept-risk", "breast-mass", "C001", "--days", days, "--reason", reason],
+        )
+    };
+    assert_eq!(accept("ada", "3").status.code(), Some(2), "an engineer may not");
+    assert_eq!(accept("grace", "999").status.code(), Some(2), "not for years");
+    assert_eq!(accept("grace", "3").status.code(), Some(0), "{}", text(&accept("grace", "3")));
+    let gate = text(&asepsis(dir.path(), &["gate", "breast-mass", "procurement"]));
+    assert!(gate.contains("accepted by grace until"), "{gate}");
+}
+
+#[test]
+fn bad_input_gets_a_sentence_that_says_what_to_do() {
+    let dir = hospital();
+    let d = dir.path();
+    let not_a_model = d.join("x.onnx");
+    std::fs::write(&not_a_model, b"hello").unwrap();
+    let cases: Vec<(Vec<&str>, &str)> = vec![
+        (vec!["gate", "breast-mas"], "there is no system `breast-mas`"),
+        (vec!["gate", "breast-mass", "live"], "use procurement, development"),
+        (vec!["explain", "G0001"], "did you mean `G001`"),
+        (vec!["admit", "breast-mass", "--model", not_a_model.to_str().unwrap()], "nothing was changed"),
+        (vec!["key", "create", "nobody"], "is not a configured client"),
+        (vec!["audit", "prove", "99999"], "99999"),
+        (vec!["--as", "eve", "status"], "there is no person `eve`"),
+        (vec!["data", "fetch", "imagenet"], "known are pneumoniamnist"),
+    ];
+    for (arguments, expected) in cases {
+        let output = asepsis(d, &arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output));
+        assert!(text(&output).contains(expected), "{arguments:?}: {}", text(&output));
+        assert!(!text(&output).contains("panicked"));
+    }
+}
+
+#[test]
+fn a_taken_port_and_a_second_program_are_said() {
+    let dir = hospital();
+    let running = Running::start(dir.path());
+    let second = asepsis(dir.path(), &["serve"]);
+    assert_eq!(second.status.code(), Some(2));
+    assert!(text(&second).contains("another asepsis works on"), "{}", text(&second));
+    // A command reaches the running program instead.
+    assert!(text(&asepsis(dir.path(), &["status"])).contains("breast-mass"));
+
+    let other = hospital();
+    let config = other.path().join("hospital/asepsis.toml");
+    let mine = std::fs::read_to_string(&config).unwrap();
+    let at = mine.find("gateway = \"").unwrap() + 11;
+    let end = mine[at..].find('"').unwrap() + at;
+    std::fs::write(&config, format!("{}{}{}", &mine[..at], running.gateway, &mine[end..])).unwrap();
+    let taken = asepsis(other.path(), &["serve"]);
+    assert_eq!(taken.status.code(), Some(2));
+    assert!(text(&taken).contains("is taken"), "{}", text(&taken));
+}
+
+#[test]
+fn generated_references_are_fresh() {
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
+    let dir = tempfile::tempdir().unwrap();
+    for (file, arguments) in
+        [("catalogue.md", ["explain", "--all"]), ("config.schema.json", ["check-config", "--schema"])]
+    {
+        let fresh = String::from_utf8(asepsis(dir.path(), &arguments).stdout).unwrap();
+        let committed = std::fs::read_to_string(reference.join(file)).unwrap_or_default();
+        assert!(
+            fresh == committed,
+            "docs/reference/{file} is old: run `asepsis {} > docs/reference/{file}`",
+            arguments.join(" ")
+        );
+    }
+}

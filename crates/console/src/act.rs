@@ -43,7 +43,9 @@ pub(crate) struct Fields {
 impl Fields {
     /// The reason, which must be there.
     fn needed_reason(&self) -> Result<String, ConsoleError> {
-        self.reason()?.ok_or_else(|| ConsoleError::Form("a reason is needed: others will read it in the ledger".to_owned()))
+        self.reason()?.ok_or_else(|| {
+            ConsoleError::Form("a reason is needed: others will read it in the ledger".to_owned())
+        })
     }
 
     /// The reason on one line; none when it is empty.
@@ -51,7 +53,9 @@ impl Fields {
         let plain: String = self.reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let plain = plain.trim();
         if plain.chars().count() > REASON_CHARS_MAX {
-            return Err(ConsoleError::Form(format!("the reason is too long: write at most {REASON_CHARS_MAX} characters")));
+            return Err(ConsoleError::Form(format!(
+                "the reason is too long: write at most {REASON_CHARS_MAX} characters"
+            )));
         }
         Ok((!plain.is_empty()).then(|| plain.to_owned()))
     }
@@ -87,7 +91,8 @@ impl<H: House> FromRequest<Arc<Console<H>>> for Checked {
 
     async fn from_request(request: Request, console: &Arc<Console<H>>) -> Result<Self, ConsoleError> {
         let (mut parts, body) = request.into_parts();
-        let who = <Signed as axum::extract::FromRequestParts<_>>::from_request_parts(&mut parts, console).await?;
+        let who =
+            <Signed as axum::extract::FromRequestParts<_>>::from_request_parts(&mut parts, console).await?;
         let from = parts.headers.get("sec-fetch-site").and_then(|v| v.to_str().ok()).unwrap_or("same-origin");
         if !matches!(from, "same-origin" | "none") {
             return Err(ConsoleError::Forged);
@@ -117,35 +122,62 @@ fn client(id: &str) -> Result<ClientId, ConsoleError> {
 }
 
 /// `POST /alarms/{id}/acknowledge`
-pub(crate) async fn acknowledge<H: House>(State(console): Shared<H>, Path(alarm): Path<i64>, form: Checked) -> Answer {
+pub(crate) async fn acknowledge<H: House>(
+    State(console): Shared<H>,
+    Path(alarm): Path<i64>,
+    form: Checked,
+) -> Answer {
     act(&console, &form, Command::Acknowledge { alarm }, Notice::Acknowledged).await
 }
 
 /// `POST /clients/{id}/quarantine`
-pub(crate) async fn quarantine<H: House>(State(console): Shared<H>, Path(id): Path<String>, form: Checked) -> Answer {
-    let command =
-        Command::Quarantine { client: client(&id)?, reason: form.fields.needed_reason()?, hours: form.fields.hours()? };
+pub(crate) async fn quarantine<H: House>(
+    State(console): Shared<H>,
+    Path(id): Path<String>,
+    form: Checked,
+) -> Answer {
+    let command = Command::Quarantine {
+        client: client(&id)?,
+        reason: form.fields.needed_reason()?,
+        hours: form.fields.hours()?,
+    };
     act(&console, &form, command, Notice::Quarantined).await
 }
 
 /// `POST /clients/{id}/lift`
-pub(crate) async fn lift<H: House>(State(console): Shared<H>, Path(id): Path<String>, form: Checked) -> Answer {
+pub(crate) async fn lift<H: House>(
+    State(console): Shared<H>,
+    Path(id): Path<String>,
+    form: Checked,
+) -> Answer {
     act(&console, &form, Command::LiftQuarantine { client: client(&id)? }, Notice::Lifted).await
 }
 
 /// `POST /systems/{id}/suspend`
-pub(crate) async fn suspend<H: House>(State(console): Shared<H>, Path(id): Path<String>, form: Checked) -> Answer {
+pub(crate) async fn suspend<H: House>(
+    State(console): Shared<H>,
+    Path(id): Path<String>,
+    form: Checked,
+) -> Answer {
     let command = Command::Suspend { system: system(&id)?, reason: form.fields.needed_reason()? };
     act(&console, &form, command, Notice::Suspended).await
 }
 
 /// `POST /systems/{id}/resume`
-pub(crate) async fn resume<H: House>(State(console): Shared<H>, Path(id): Path<String>, form: Checked) -> Answer {
+pub(crate) async fn resume<H: House>(
+    State(console): Shared<H>,
+    Path(id): Path<String>,
+    form: Checked,
+) -> Answer {
     act(&console, &form, Command::Resume { system: system(&id)? }, Notice::Resumed).await
 }
 
 /// `POST /systems/{id}/accept-risk`
-pub(crate) async fn accept_risk<H: House>(State(console): Shared<H>, Path(id): Path<String>, form: Checked) -> Answer {
+pub(crate) async fn accept_risk<H: House>(
+    State(console): Shared<H>,
+    Path(id): Path<String>,
+    form: Checked,
+) -> Answer {
     let command = Command::AcceptRisk {
         system: system(&id)?,
         control: form.fields.control.chars().take(80).collect(),
@@ -156,17 +188,29 @@ pub(crate) async fn accept_risk<H: House>(State(console): Shared<H>, Path(id): P
 }
 
 /// `POST /systems/{id}/readmit`
-pub(crate) async fn readmit<H: House>(State(console): Shared<H>, Path(id): Path<String>, form: Checked) -> Answer {
+pub(crate) async fn readmit<H: House>(
+    State(console): Shared<H>,
+    Path(id): Path<String>,
+    form: Checked,
+) -> Answer {
     act(&console, &form, Command::Readmit { system: system(&id)? }, Notice::Readmitted).await
 }
 
 /// `POST /systems/{id}/review`
-pub(crate) async fn review<H: House>(State(console): Shared<H>, Path(id): Path<String>, form: Checked) -> Answer {
+pub(crate) async fn review<H: House>(
+    State(console): Shared<H>,
+    Path(id): Path<String>,
+    form: Checked,
+) -> Answer {
     act(&console, &form, Command::Review { system: system(&id)? }, Notice::Reviewed).await
 }
 
 /// `POST /receipts/{index}/flag`
-pub(crate) async fn flag<H: House>(State(console): Shared<H>, Path(ledger_index): Path<u64>, form: Checked) -> Answer {
+pub(crate) async fn flag<H: House>(
+    State(console): Shared<H>,
+    Path(ledger_index): Path<u64>,
+    form: Checked,
+) -> Answer {
     let command = Command::Flag { ledger_index, reason: form.fields.reason()? };
     act(&console, &form, command, Notice::Flagged).await
 }

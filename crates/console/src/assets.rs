@@ -29,22 +29,30 @@ impl Asset {
 }
 
 /// The style sheet.
-pub(crate) static STYLE: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("console", "css", "text/css; charset=utf-8", include_str!("../assets/console.css")));
+pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("console", "css", "text/css; charset=utf-8", include_str!("../assets/console.css"))
+});
 /// The module that keeps live parts live.
-pub(crate) static SCRIPT: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("live", "js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")));
+pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("live", "js", "text/javascript; charset=utf-8", include_str!("../assets/live.js"))
+});
 /// The mark in the browser's tab.
 pub(crate) static MARK: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("mark", "svg", "image/svg+xml", include_str!("../assets/mark.svg")));
 
 /// `GET /assets/{name}`
 pub(crate) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let Some(asset) = [&*STYLE, &*SCRIPT, &*MARK].into_iter().find(|a| a.path.strip_prefix("/assets/") == Some(&*name)) else {
+    let Some(asset) =
+        [&*STYLE, &*SCRIPT, &*MARK].into_iter().find(|a| a.path.strip_prefix("/assets/") == Some(&*name))
+    else {
         return (StatusCode::NOT_FOUND, "there is no such file: reload the page").into_response();
     };
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains(&asset.etag));
-    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { asset.body.into_response() };
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|v| v.contains(&asset.etag));
+    let mut response =
+        if known { StatusCode::NOT_MODIFIED.into_response() } else { asset.body.into_response() };
     let out = response.headers_mut();
     out.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));

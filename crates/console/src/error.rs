@@ -44,9 +44,13 @@ impl ConsoleError {
     fn status(&self) -> StatusCode {
         match self {
             Self::SignIn(_) | Self::FromElsewhere => StatusCode::UNAUTHORIZED,
-            Self::Forged | Self::Forbidden { .. } | Self::App(AppError::Forbidden { .. }) => StatusCode::FORBIDDEN,
+            Self::Forged | Self::Forbidden { .. } | Self::App(AppError::Forbidden { .. }) => {
+                StatusCode::FORBIDDEN
+            }
             Self::Form(_) | Self::App(AppError::BadInput(_)) => StatusCode::BAD_REQUEST,
-            Self::NoPage | Self::App(AppError::UnknownSystem(_) | AppError::UnknownId { .. }) => StatusCode::NOT_FOUND,
+            Self::NoPage | Self::App(AppError::UnknownSystem(_) | AppError::UnknownId { .. }) => {
+                StatusCode::NOT_FOUND
+            }
             Self::Streams(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::App(AppError::Busy(_)) => StatusCode::CONFLICT,
             Self::App(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -56,14 +60,20 @@ impl ConsoleError {
     /// A title, and what to do next.
     fn words(&self) -> (&'static str, &'static str) {
         match self.status() {
-            StatusCode::FORBIDDEN if matches!(self, Self::Forged) => {
-                ("Nothing was done", "Go back, reload the page and try again. If it happens twice, sign in again.")
+            StatusCode::FORBIDDEN if matches!(self, Self::Forged) => (
+                "Nothing was done",
+                "Go back, reload the page and try again. If it happens twice, sign in again.",
+            ),
+            StatusCode::FORBIDDEN => (
+                "Not allowed",
+                "Ask somebody with the right role; docs/access.md lists which role may do what.",
+            ),
+            StatusCode::NOT_FOUND => {
+                ("Not found", "Start from the live page; it links to everything there is.")
             }
-            StatusCode::FORBIDDEN => {
-                ("Not allowed", "Ask somebody with the right role; docs/access.md lists which role may do what.")
+            StatusCode::BAD_REQUEST => {
+                ("That cannot be done as asked", "Go back, correct it and send it again. Nothing was done.")
             }
-            StatusCode::NOT_FOUND => ("Not found", "Start from the live page; it links to everything there is."),
-            StatusCode::BAD_REQUEST => ("That cannot be done as asked", "Go back, correct it and send it again. Nothing was done."),
             StatusCode::CONFLICT => ("Not now", "Wait a moment and try again. Nothing was done."),
             _ => (
                 "Something failed here",

@@ -14,9 +14,9 @@ use domain::Digest;
 use futures_util::stream;
 use http::HeaderMap;
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 
 use crate::error::ConsoleError;
@@ -67,7 +67,8 @@ pub(crate) async fn follow<H: House>(
 ) -> Result<Response, ConsoleError> {
     let view = View::from_path(&from.page).ok_or(ConsoleError::NoPage)?;
     console.seen_by(&who).await?;
-    let permit = Arc::clone(&console.streams).try_acquire_owned().map_err(|_| ConsoleError::Streams(STREAMS_MAX))?;
+    let permit =
+        Arc::clone(&console.streams).try_acquire_owned().map_err(|_| ConsoleError::Streams(STREAMS_MAX))?;
     let seen = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map_or(from.since, str::to_owned);
     let following = Following {
         changes: console.house.live().subscribe(),

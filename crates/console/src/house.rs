@@ -115,7 +115,11 @@ pub trait House: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the person may not read the ledger, there is no such entry, or it cannot be read.
-    fn receipt(&self, who: &Principal, index: u64) -> impl Future<Output = Result<ReceiptView, AppError>> + Send;
+    fn receipt(
+        &self,
+        who: &Principal,
+        index: u64,
+    ) -> impl Future<Output = Result<ReceiptView, AppError>> + Send;
 
     /// Does what a person asked; refuses what the person may not.
     ///

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use access::{Action, Resource};
-use app::overview::Overview;
 use app::AppError;
+use app::overview::Overview;
 use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use domain::SystemId;
@@ -61,7 +61,9 @@ impl<H: House> Console<H> {
     pub(crate) async fn seen_by(&self, who: &Signed) -> Result<Arc<Overview>, ConsoleError> {
         who.need(&*self.house, Action::ViewConsole, &Resource::Hospital)?;
         let all = self.recent().await?;
-        let sees = |id: &SystemId| self.house.may(&who.principal, Action::ViewConsole, &Resource::System(id.clone()));
+        let sees = |id: &SystemId| {
+            self.house.may(&who.principal, Action::ViewConsole, &Resource::System(id.clone()))
+        };
         if all.systems.iter().all(|s| sees(&s.id)) {
             return Ok(all);
         }
@@ -83,7 +85,11 @@ pub(crate) struct Said {
 }
 
 /// `GET /`
-pub(crate) async fn live<H: House>(State(console): Shared<H>, who: Signed, Query(said): Query<Said>) -> Answer {
+pub(crate) async fn live<H: House>(
+    State(console): Shared<H>,
+    who: Signed,
+    Query(said): Query<Said>,
+) -> Answer {
     viewed(&console, &who, &View::Live, &said).await
 }
 
@@ -105,11 +111,19 @@ async fn viewed<H: House>(console: &Console<H>, who: &Signed, view: &View, said:
         let version = view::version(&fragments);
         let title = match view {
             View::Live => all.hospital.clone(),
-            View::System(id) => all.systems.iter().find(|s| s.id == *id).map_or_else(String::new, |s| s.title.clone()),
+            View::System(id) => {
+                all.systems.iter().find(|s| s.id == *id).map_or_else(String::new, |s| s.title.clone())
+            }
         };
         let main = view.body(&all, &fragments);
         let notice = Notice::parse(&said.done);
-        Some(view::shell(&Shell { title: &title, viewer: Some(viewer), live: Some((view, &version)), notice, main }))
+        Some(view::shell(&Shell {
+            title: &title,
+            viewer: Some(viewer),
+            live: Some((view, &version)),
+            notice,
+            main,
+        }))
     });
     match (page, view) {
         (Some(page), _) => Ok(Html(page.into_string()).into_response()),
@@ -124,7 +138,11 @@ pub(crate) async fn catalogue<H: House>(State(console): Shared<H>, who: Signed) 
 }
 
 /// `GET /catalogue/{id}`, by id or name.
-pub(crate) async fn explain<H: House>(State(console): Shared<H>, who: Signed, Path(id): Path<String>) -> Answer {
+pub(crate) async fn explain<H: House>(
+    State(console): Shared<H>,
+    who: Signed,
+    Path(id): Path<String>,
+) -> Answer {
     let same = |p: &&app::catalogue::Page| p.id.eq_ignore_ascii_case(&id) || p.name.eq_ignore_ascii_case(&id);
     let Some(page) = console.house.catalogue().iter().find(same) else {
         return Err(AppError::UnknownId { typed: id.chars().take(80).collect(), hint: String::new() }.into());
@@ -170,7 +188,11 @@ pub(crate) async fn receipt<H: House>(
 }
 
 /// `GET /receipts/{index}/proof`, as a file.
-pub(crate) async fn proof<H: House>(State(console): Shared<H>, who: Signed, Path(index): Path<u64>) -> Answer {
+pub(crate) async fn proof<H: House>(
+    State(console): Shared<H>,
+    who: Signed,
+    Path(index): Path<u64>,
+) -> Answer {
     let entry = console.house.receipt(&who.principal, index).await?;
     let mut response = entry.inclusion_proof.into_response();
     let name = format!("attachment; filename=\"asepsis-entry-{index}.proof.txt\"");
@@ -190,12 +212,18 @@ pub(crate) struct Link {
 }
 
 /// `GET /sign-in?token=…`. A `HEAD` request, as link previews send it, must not use the token up.
-pub(crate) async fn sign_in<H: House>(State(console): Shared<H>, method: Method, Query(link): Query<Link>) -> Answer {
+pub(crate) async fn sign_in<H: House>(
+    State(console): Shared<H>,
+    method: Method,
+    Query(link): Query<Link>,
+) -> Answer {
     if method != Method::GET || link.token.is_empty() {
         return Err(ConsoleError::SignIn("open the whole link that was printed".to_owned()));
     }
-    let (_, secret) = console.house.sign_in(&link.token).await.map_err(|e| ConsoleError::SignIn(e.to_string()))?;
-    let cookie = session::given(&secret).ok_or_else(|| AppError::Internal("a session secret does not fit a header".into()))?;
+    let (_, secret) =
+        console.house.sign_in(&link.token).await.map_err(|e| ConsoleError::SignIn(e.to_string()))?;
+    let cookie = session::given(&secret)
+        .ok_or_else(|| AppError::Internal("a session secret does not fit a header".into()))?;
     let mut response = Redirect::to("/").into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)

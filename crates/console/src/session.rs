@@ -56,7 +56,11 @@ impl<H: House> FromRequestParts<Arc<Console<H>>> for Signed {
         let Some(cookie) = cookie(&parts.headers) else {
             let from = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
             let page = parts.method == http::Method::GET && parts.uri.path() == "/";
-            return Err(if page && from == Some(b"cross-site") { ConsoleError::FromElsewhere } else { needed() });
+            return Err(if page && from == Some(b"cross-site") {
+                ConsoleError::FromElsewhere
+            } else {
+                needed()
+            });
         };
         let csrf = access::csrf_token(&cookie).ok_or_else(needed)?;
         let record = console.house.session(&cookie).await.map_err(|e| ConsoleError::SignIn(e.to_string()))?;

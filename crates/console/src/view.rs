@@ -87,7 +87,11 @@ impl View {
     }
 
     /// The live parts in order; each is one element with the given id. `None` when what the view shows is not there.
-    pub(crate) fn fragments(&self, all: &Overview, viewer: &Viewer<'_>) -> Option<Vec<(&'static str, Markup)>> {
+    pub(crate) fn fragments(
+        &self,
+        all: &Overview,
+        viewer: &Viewer<'_>,
+    ) -> Option<Vec<(&'static str, Markup)>> {
         match self {
             Self::Live => Some(live::fragments(all, viewer)),
             Self::System(id) => {
@@ -102,7 +106,8 @@ impl View {
         match self {
             Self::Live => live::body(all, fragments),
             Self::System(id) => {
-                let title = all.systems.iter().find(|s| s.id == *id).map_or(id.as_str(), |s| s.title.as_str());
+                let title =
+                    all.systems.iter().find(|s| s.id == *id).map_or(id.as_str(), |s| s.title.as_str());
                 system::body(title, fragments)
             }
         }

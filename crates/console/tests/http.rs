@@ -8,9 +8,9 @@ use access::Role;
 use axum::Router;
 use axum::body::Body;
 use console::{Command, House as _, router, router_with};
+use house::MadeUp;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use house::MadeUp;
 use tower::ServiceExt as _;
 
 const EVERYBODY: [Role; 4] = [Role::Administrator, Role::Engineer, Role::Governance, Role::Clinician];
@@ -70,7 +70,10 @@ async fn no_page_has_an_inline_script_or_style() {
     for path in PAGES {
         let text = page(&router, path).await;
         assert!(!text.contains(" style=") && !text.contains("<style"), "{path}");
-        assert!(!text.contains(" onclick") && !text.contains(" onload") && !text.contains("javascript:"), "{path}");
+        assert!(
+            !text.contains(" onclick") && !text.contains(" onload") && !text.contains("javascript:"),
+            "{path}"
+        );
         let scripts = text.matches("<script").count();
         assert_eq!(scripts, text.matches("<script type=\"module\" src=\"/assets/live-").count(), "{path}");
     }
@@ -120,7 +123,8 @@ async fn a_form_without_its_token_or_from_elsewhere_does_nothing() {
     let (house, router) = hospital(&EVERYBODY);
     let good = format!("csrf={}", csrf());
     let wrong = format!("csrf={}", "A".repeat(43));
-    let elsewhere = post("/alarms/4/acknowledge").header("sec-fetch-site", "cross-site").body(Body::from(good.clone()));
+    let elsewhere =
+        post("/alarms/4/acknowledge").header("sec-fetch-site", "cross-site").body(Body::from(good.clone()));
     let requests = [
         post("/alarms/4/acknowledge").body(Body::empty()),
         post("/alarms/4/acknowledge").body(Body::from("csrf=")),
@@ -131,7 +135,8 @@ async fn a_form_without_its_token_or_from_elsewhere_does_nothing() {
         assert_eq!(ask(&router, request.unwrap()).await.0, StatusCode::FORBIDDEN);
     }
     assert!(house.state.lock().unwrap().done.is_empty());
-    let (status, headers, _) = ask(&router, post("/alarms/4/acknowledge").body(Body::from(good)).unwrap()).await;
+    let (status, headers, _) =
+        ask(&router, post("/alarms/4/acknowledge").body(Body::from(good)).unwrap()).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     assert_eq!(headers[header::LOCATION], "/?done=acknowledged");
     assert_eq!(house.state.lock().unwrap().done, [Command::Acknowledge { alarm: 4 }]);
@@ -145,16 +150,36 @@ async fn each_form_becomes_its_command() {
     let reason = "seen%20twice";
     let why = || "seen twice".to_owned();
     let cases = [
-        ("/clients/pathology-lab/quarantine", format!("reason={reason}&hours=24"), Command::Quarantine { client: client.clone(), reason: why(), hours: Some(24) }),
-        ("/clients/pathology-lab/quarantine", format!("reason={reason}&hours="), Command::Quarantine { client: client.clone(), reason: why(), hours: None }),
+        (
+            "/clients/pathology-lab/quarantine",
+            format!("reason={reason}&hours=24"),
+            Command::Quarantine { client: client.clone(), reason: why(), hours: Some(24) },
+        ),
+        (
+            "/clients/pathology-lab/quarantine",
+            format!("reason={reason}&hours="),
+            Command::Quarantine { client: client.clone(), reason: why(), hours: None },
+        ),
         ("/clients/pathology-lab/lift", String::new(), Command::LiftQuarantine { client }),
-        ("/systems/breast-mass/suspend", format!("reason={reason}"), Command::Suspend { system: system.clone(), reason: why() }),
+        (
+            "/systems/breast-mass/suspend",
+            format!("reason={reason}"),
+            Command::Suspend { system: system.clone(), reason: why() },
+        ),
         ("/systems/breast-mass/resume", String::new(), Command::Resume { system: system.clone() }),
-        ("/systems/breast-mass/accept-risk", format!("control=C004&days=7&reason={reason}"), Command::AcceptRisk { system: system.clone(), control: "C004".into(), days: 7, reason: why() }),
+        (
+            "/systems/breast-mass/accept-risk",
+            format!("control=C004&days=7&reason={reason}"),
+            Command::AcceptRisk { system: system.clone(), control: "C004".into(), days: 7, reason: why() },
+        ),
         ("/systems/breast-mass/readmit", String::new(), Command::Readmit { system: system.clone() }),
         ("/systems/breast-mass/review", String::new(), Command::Review { system }),
         ("/receipts/12478/flag", String::new(), Command::Flag { ledger_index: 12_478, reason: None }),
-        ("/receipts/12478/flag", format!("reason={reason}"), Command::Flag { ledger_index: 12_478, reason: Some(why()) }),
+        (
+            "/receipts/12478/flag",
+            format!("reason={reason}"),
+            Command::Flag { ledger_index: 12_478, reason: Some(why()) },
+        ),
         ("/reload", String::new(), Command::Reload),
     ];
     for (path, fields, expected) in cases {
@@ -190,7 +215,10 @@ async fn a_form_is_read_up_to_its_limit_and_no_further() {
     let max = 16 * 1024;
     let full = format!("{head}{}", "x".repeat(max - head.len()));
     assert_eq!(full.len(), max);
-    assert_eq!(ask(&router, post("/reload").body(Body::from(format!("{full}x"))).unwrap()).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        ask(&router, post("/reload").body(Body::from(format!("{full}x"))).unwrap()).await.0,
+        StatusCode::BAD_REQUEST
+    );
     assert!(house.state.lock().unwrap().done.is_empty());
     assert_eq!(ask(&router, post("/reload").body(Body::from(full)).unwrap()).await.0, StatusCode::SEE_OTHER);
 }
@@ -240,7 +268,10 @@ async fn assets_are_kept_by_name_and_checked_by_tag() {
         assert!(status == StatusCode::OK && !body.is_empty());
         assert!(headers[header::CONTENT_TYPE].to_str().unwrap().starts_with(kind));
         assert!(headers[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
-        let again = Request::get(&path).header(header::IF_NONE_MATCH, &headers[header::ETAG]).body(Body::empty()).unwrap();
+        let again = Request::get(&path)
+            .header(header::IF_NONE_MATCH, &headers[header::ETAG])
+            .body(Body::empty())
+            .unwrap();
         let (status, _, body) = ask(&router, again).await;
         assert!(status == StatusCode::NOT_MODIFIED && body.is_empty());
     }
@@ -254,7 +285,8 @@ async fn until(body: &mut Body, name: &str) -> (String, String) {
         text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
         while let Some((event, rest)) = text.clone().split_once("\n\n") {
             text = rest.to_owned();
-            let field = |key: &str| event.lines().filter_map(|l| l.strip_prefix(key)).collect::<Vec<_>>().join("\n");
+            let field =
+                |key: &str| event.lines().filter_map(|l| l.strip_prefix(key)).collect::<Vec<_>>().join("\n");
             let id = field("id: ");
             if !id.is_empty() {
                 last = id;
@@ -281,7 +313,8 @@ async fn follow(router: &Router, since: &str, last: Option<&str>) -> Body {
 async fn a_new_decision_comes_down_the_stream_and_nothing_else_does() {
     let (house, router) = hospital(&EVERYBODY);
     let text = page(&router, "/").await;
-    let since: String = text.split("since=").nth(1).unwrap().chars().take_while(char::is_ascii_hexdigit).collect();
+    let since: String =
+        text.split("since=").nth(1).unwrap().chars().take_while(char::is_ascii_hexdigit).collect();
     let mut body = follow(&router, &since, None).await;
     until(&mut body, "beat").await;
     house.exchange(1);
@@ -299,7 +332,8 @@ async fn a_reader_who_comes_back_gets_only_what_is_new() {
     let (_, _) = until(&mut body, "clients").await;
     drop(body);
     let text = page(&router, "/").await;
-    let version: String = text.split("since=").nth(1).unwrap().chars().take_while(char::is_ascii_hexdigit).collect();
+    let version: String =
+        text.split("since=").nth(1).unwrap().chars().take_while(char::is_ascii_hexdigit).collect();
     let mut body = follow(&router, "", Some(&version)).await;
     until(&mut body, "beat").await;
     house.state.lock().unwrap().clients.clear();

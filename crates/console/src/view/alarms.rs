@@ -15,7 +15,8 @@ const SEEN_SHOWN_MAX: usize = 8;
 /// The panel.
 pub(crate) fn panel(alarms: &[AlarmRow], viewer: &Viewer<'_>) -> Markup {
     let open: Vec<&AlarmRow> = alarms.iter().filter(|a| a.acknowledged_by.is_none()).collect();
-    let seen: Vec<&AlarmRow> = alarms.iter().filter(|a| a.acknowledged_by.is_some()).take(SEEN_SHOWN_MAX).collect();
+    let seen: Vec<&AlarmRow> =
+        alarms.iter().filter(|a| a.acknowledged_by.is_some()).take(SEEN_SHOWN_MAX).collect();
     html! {
         section id="alarms" class="panel" aria-labelledby="alarms-title" tabindex="-1" {
             header {

@@ -54,7 +54,8 @@ fn bar_height(value: u32, peak: u32) -> u32 {
 /// A bar of parts that fill it together. Each part: class, count, word.
 pub(crate) fn split(parts: &[(&str, u64, &str)], what: &str) -> Markup {
     let total: u64 = parts.iter().map(|p| p.1).sum();
-    let label = parts.iter().map(|(_, n, word)| format!("{word} {}", count(*n))).collect::<Vec<_>>().join(", ");
+    let label =
+        parts.iter().map(|(_, n, word)| format!("{word} {}", count(*n))).collect::<Vec<_>>().join(", ");
     html! {
         div class="split" {
             svg viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" aria-label={ (what) ": " (label) } {

@@ -26,12 +26,20 @@ pub(crate) enum Notice {
 
 impl Notice {
     const ALL: [(Self, &'static str, &'static str); 10] = [
-        (Self::Acknowledged, "acknowledged", "Alarm acknowledged. It is written in the ledger that you have it."),
+        (
+            Self::Acknowledged,
+            "acknowledged",
+            "Alarm acknowledged. It is written in the ledger that you have it.",
+        ),
         (Self::Quarantined, "quarantined", "Client quarantined. Its requests are refused from now on."),
         (Self::Lifted, "lifted", "Quarantine lifted. The client's requests are screened as usual."),
         (Self::Suspended, "suspended", "System suspended. It gives no answers until somebody resumes it."),
         (Self::Resumed, "resumed", "System resumed. It answers as far as its gate allows."),
-        (Self::Accepted, "accepted", "Risk accepted for a limited time. Your reason is written in the ledger."),
+        (
+            Self::Accepted,
+            "accepted",
+            "Risk accepted for a limited time. Your reason is written in the ledger.",
+        ),
         (Self::Flagged, "flagged", "Answer flagged. An alarm tells the people who answer for the system."),
         (Self::Reviewed, "reviewed", "Review written down as evidence."),
         (Self::Readmitted, "readmitted", "Admission made again. The gate shows what the new evidence says."),
@@ -106,7 +114,8 @@ pub(crate) fn shell(page: &Shell<'_>) -> Markup {
 }
 
 fn banner(page: &Shell<'_>) -> Markup {
-    let here = |path: &str| (page.live.map(|(view, _)| view.path()).as_deref() == Some(path)).then_some("page");
+    let here =
+        |path: &str| (page.live.map(|(view, _)| view.path()).as_deref() == Some(path)).then_some("page");
     html! {
         header class="bar" {
             a class="brand" href="/" {

@@ -43,7 +43,8 @@ pub(crate) fn body(all: &Overview, fragments: &[(&'static str, Markup)]) -> Mark
 
 /// The state of the house in a few words. Holds nothing that ticks, since screen readers read it out on every change.
 fn summary(all: &Overview) -> Markup {
-    let answering = all.systems.iter().filter(|s| matches!(s.serving, Serving::Open | Serving::Fallback { .. })).count();
+    let answering =
+        all.systems.iter().filter(|s| matches!(s.serving, Serving::Open | Serving::Fallback { .. })).count();
     let all_answer = answering == all.systems.len();
     let waiting = all.alarms.iter().filter(|a| a.acknowledged_by.is_none()).count() as u64;
     let told = rehearsal::told(&all.rehearsal);

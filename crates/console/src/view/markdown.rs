@@ -88,7 +88,10 @@ fn inline(text: &str) -> Markup {
     let mut parts = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let next = [between(rest, "`", "`"), between(rest, "**", "**"), link(rest)].into_iter().flatten().min_by_key(|m| m.0);
+        let next = [between(rest, "`", "`"), between(rest, "**", "**"), link(rest)]
+            .into_iter()
+            .flatten()
+            .min_by_key(|m| m.0);
         let Some((at, after, markup)) = next else { break };
         parts.push(html! { (rest.get(..at).unwrap_or_default()) });
         parts.push(markup);
@@ -105,7 +108,11 @@ fn between(text: &str, open: &str, close: &str) -> Option<Mark> {
     let inner = at + open.len();
     let length = text.get(inner..)?.find(close).filter(|&n| n > 0)?;
     let body = text.get(inner..inner + length)?;
-    let markup = if open == "`" { html! { code { (body) } } } else { html! { strong { (body) } } };
+    let markup = if open == "`" {
+        html! { code { (body) } }
+    } else {
+        html! { strong { (body) } }
+    };
     Some((at, inner + length + close.len(), markup))
 }
 
@@ -129,18 +136,35 @@ mod tests {
 
     #[test]
     fn the_subset_becomes_markup() {
-        check("One\nline.\n\n## What it is\n- a `b`\n  goes on\n- **c**", "<p>One line.</p><h2>What it is</h2><ul><li>a <code>b</code> goes on</li><li><strong>c</strong></li></ul>");
-        check("see [the page](https://example.org/a) now", "<p>see <a href=\"https://example.org/a\" rel=\"noreferrer\">the page</a> now</p>");
+        check(
+            "One\nline.\n\n## What it is\n- a `b`\n  goes on\n- **c**",
+            "<p>One line.</p><h2>What it is</h2><ul><li>a <code>b</code> goes on</li><li><strong>c</strong></li></ul>",
+        );
+        check(
+            "see [the page](https://example.org/a) now",
+            "<p>see <a href=\"https://example.org/a\" rel=\"noreferrer\">the page</a> now</p>",
+        );
         check("```\n# x < 1\n```", "<pre tabindex=\"0\"><code># x &lt; 1</code></pre>");
         check("## Limits\ntext right below", "<h2>Limits</h2><p>text right below</p>");
     }
 
     #[test]
     fn nothing_in_a_page_can_become_markup_of_its_own() {
-        for evil in ["<script>x</script>", "[a](javascript:alert(1))", "[a](//evil.example)", "`<img>`", "[<b>](https://x\"onclick=y)"] {
+        for evil in [
+            "<script>x</script>",
+            "[a](javascript:alert(1))",
+            "[a](//evil.example)",
+            "`<img>`",
+            "[<b>](https://x\"onclick=y)",
+        ] {
             let html = render(evil).into_string();
             assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("<b>"), "{html}");
-            assert!(!html.contains("href=\"javascript") && !html.contains("href=\"//") && !html.contains("\"onclick"), "{html}");
+            assert!(
+                !html.contains("href=\"javascript")
+                    && !html.contains("href=\"//")
+                    && !html.contains("\"onclick"),
+                "{html}"
+            );
         }
     }
 

@@ -6,10 +6,10 @@ use app::live::Decision;
 use domain::{Digest, Evidence, GuardNote, Record, SystemId};
 use maud::{Markup, html};
 
-use super::{Viewer, traffic};
 use super::icons::{Icon, chip, icon};
 use super::layout::{back, csrf};
 use super::words::{Tone, coded, count, ends, micros, moment, sentence, things};
+use super::{Viewer, traffic};
 use crate::act::REASON_CHARS_MAX;
 
 /// The page's `main`, in a ledger of `size` entries.
@@ -54,17 +54,39 @@ pub(crate) fn page(entry: &ReceiptView, size: u64, viewer: &Viewer<'_>) -> Marku
 fn title(record: &Record) -> String {
     match record {
         Record::Genesis { origin, .. } => format!("The ledger of {origin} begins."),
-        Record::Opened { client, system, .. } => format!("{client} asked {system}; the request was in order and was written down before anything was done."),
-        Record::Closed { refused: Some(code), .. } => format!("The request was refused with {code}; no answer left the house."),
-        Record::Closed { advice, .. } => format!("The model answered. Advice: {advice}."),
-        Record::Rejected { count: n, code, .. } => format!("{} turned away at the door with {code}.", things(u64::from(*n), "call was", "calls were")),
-        Record::Evidence { evidence } => format!("Evidence about {}: the check {} says {}.", evidence.system, evidence.check, evidence.outcome.word()),
-        Record::Accepted { acceptance } => format!("{} accepted the risk that {} of {} is not met.", acceptance.by, acceptance.control, acceptance.system),
-        Record::Gate { system, stage, open, .. } => format!("The {stage} gate of {system} {}.", if *open { "opened" } else { "shut" }),
-        Record::GuardChanged { instance, system, loosened, .. } => {
-            format!("The guard {instance} of {system} was {}.", if *loosened { "loosened" } else { "tightened" })
+        Record::Opened { client, system, .. } => format!(
+            "{client} asked {system}; the request was in order and was written down before anything was done."
+        ),
+        Record::Closed { refused: Some(code), .. } => {
+            format!("The request was refused with {code}; no answer left the house.")
         }
-        Record::Action { by, action, target, .. } => format!("{by}: {} ({target}).", action.replace('-', " ")),
+        Record::Closed { advice, .. } => format!("The model answered. Advice: {advice}."),
+        Record::Rejected { count: n, code, .. } => format!(
+            "{} turned away at the door with {code}.",
+            things(u64::from(*n), "call was", "calls were")
+        ),
+        Record::Evidence { evidence } => format!(
+            "Evidence about {}: the check {} says {}.",
+            evidence.system,
+            evidence.check,
+            evidence.outcome.word()
+        ),
+        Record::Accepted { acceptance } => format!(
+            "{} accepted the risk that {} of {} is not met.",
+            acceptance.by, acceptance.control, acceptance.system
+        ),
+        Record::Gate { system, stage, open, .. } => {
+            format!("The {stage} gate of {system} {}.", if *open { "opened" } else { "shut" })
+        }
+        Record::GuardChanged { instance, system, loosened, .. } => {
+            format!(
+                "The guard {instance} of {system} was {}.",
+                if *loosened { "loosened" } else { "tightened" }
+            )
+        }
+        Record::Action { by, action, target, .. } => {
+            format!("{by}: {} ({target}).", action.replace('-', " "))
+        }
         Record::Alarm { message, .. } => format!("Alarm: {message}."),
     }
 }
@@ -144,7 +166,8 @@ fn lines(record: &Record) -> Markup {
 }
 
 fn closed(record: &Record) -> Markup {
-    let Record::Closed { at, opened, model, reply, refused, advice, guards, took_us, exchange } = record else {
+    let Record::Closed { at, opened, model, reply, refused, advice, guards, took_us, exchange } = record
+    else {
         return html! {};
     };
     html! {

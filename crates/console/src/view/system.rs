@@ -2,8 +2,8 @@
 
 use access::Action;
 use app::gate::ControlState;
-use app::overview::{Overview, Serving, SystemCard};
 use app::live::Decision;
+use app::overview::{Overview, Serving, SystemCard};
 use maud::{Markup, html};
 
 use super::layout::{back, csrf};
@@ -11,19 +11,27 @@ use super::{Viewer, charts, gate, part, systems, traffic};
 use crate::act::{DAYS_MAX, REASON_CHARS_MAX};
 
 /// The live parts.
-pub(crate) fn fragments(card: &SystemCard, all: &Overview, viewer: &Viewer<'_>) -> Vec<(&'static str, Markup)> {
-    let decisions: Vec<Decision> = all.decisions.iter().filter(|d| d.system == card.id).take(traffic::ROWS_MAX).cloned().collect();
+pub(crate) fn fragments(
+    card: &SystemCard,
+    all: &Overview,
+    viewer: &Viewer<'_>,
+) -> Vec<(&'static str, Markup)> {
+    let decisions: Vec<Decision> =
+        all.decisions.iter().filter(|d| d.system == card.id).take(traffic::ROWS_MAX).cloned().collect();
     vec![
         ("state", state(card)),
         ("steps", steps(card, viewer)),
         ("gate", gate_table(card, viewer)),
         ("guards", guards(card, viewer)),
-        ("decisions", html! {
-            section id="decisions" class="panel" aria-labelledby="decisions-title" tabindex="-1" {
-                header { h2 id="decisions-title" { "Decisions" } p class="aside" { "newest first" } }
-                (traffic::table(&decisions, "What this system was asked, what came back and why", false, viewer))
-            }
-        }),
+        (
+            "decisions",
+            html! {
+                section id="decisions" class="panel" aria-labelledby="decisions-title" tabindex="-1" {
+                    header { h2 id="decisions-title" { "Decisions" } p class="aside" { "newest first" } }
+                    (traffic::table(&decisions, "What this system was asked, what came back and why", false, viewer))
+                }
+            },
+        ),
     ]
 }
 

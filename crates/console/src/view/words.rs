@@ -147,6 +147,9 @@ mod tests {
     #[test]
     fn times_carry_their_full_moment() {
         let html = clock(Timestamp::from_millis(3_723_000)).into_string();
-        assert!(html.contains("datetime=\"1970-01-01T01:02:03.000Z\"") && html.contains(">01:02:03<"), "{html}");
+        assert!(
+            html.contains("datetime=\"1970-01-01T01:02:03.000Z\"") && html.contains(">01:02:03<"),
+            "{html}"
+        );
     }
 }

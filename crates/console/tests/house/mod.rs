@@ -88,7 +88,8 @@ impl MadeUp {
 
     fn begin(&self) -> (SessionRecord, Secret) {
         let account = id("ada");
-        let (link, _) = access::issue_sign_in(account, self.roles.clone(), Scope::All, &SecretBytes::new([7; 32]), NOW);
+        let (link, _) =
+            access::issue_sign_in(account, self.roles.clone(), Scope::All, &SecretBytes::new([7; 32]), NOW);
         let (session, secret) = access::issue_session(&link, &SecretBytes::new([9; 32]), NOW);
         self.state.lock().unwrap().session = Some(session.clone());
         (session, secret)
@@ -155,7 +156,9 @@ impl House for MadeUp {
     async fn sign_in(&self, token: &str) -> Result<(SessionRecord, Secret), AppError> {
         let used = std::mem::replace(&mut self.state.lock().unwrap().sign_in_used, true);
         if used || access::token_hash(token) != Some(SecretBytes::new([7; 32]).hash()) {
-            return Err(AppError::BadInput("the sign-in link is not valid any more: make a new one with `asepsis sign-in`".into()));
+            return Err(AppError::BadInput(
+                "the sign-in link is not valid any more: make a new one with `asepsis sign-in`".into(),
+            ));
         }
         Ok(self.begin())
     }
@@ -173,7 +176,11 @@ impl House for MadeUp {
 
     async fn receipt(&self, who: &Principal, index: u64) -> Result<ReceiptView, AppError> {
         if !self.may(who, Action::ViewLedger, &Resource::Hospital) {
-            return Err(AppError::Forbidden { who: who.id().to_string(), action: "view-ledger".into(), why: "another role".into() });
+            return Err(AppError::Forbidden {
+                who: who.id().to_string(),
+                action: "view-ledger".into(),
+                why: "another role".into(),
+            });
         }
         let known = self.live.decisions(400, None).into_iter().find(|d| d.ledger_index == index);
         let decision = known.ok_or_else(|| AppError::BadInput(format!("the ledger has no entry {index}")))?;
@@ -201,17 +208,26 @@ impl House for MadeUp {
         match &command {
             Command::Acknowledge { alarm } => {
                 let row = state.alarms.iter_mut().find(|a| a.id == *alarm && a.acknowledged_by.is_none());
-                row.ok_or_else(|| AppError::BadInput(format!("there is no open alarm {alarm}")))?.acknowledged_by = Some(by);
+                row.ok_or_else(|| AppError::BadInput(format!("there is no open alarm {alarm}")))?
+                    .acknowledged_by = Some(by);
             }
             Command::Quarantine { client, .. } => {
-                state.clients.iter_mut().filter(|c| c.id == *client).for_each(|c| c.quarantined_by = Some(by.clone()));
+                state
+                    .clients
+                    .iter_mut()
+                    .filter(|c| c.id == *client)
+                    .for_each(|c| c.quarantined_by = Some(by.clone()));
             }
             Command::LiftQuarantine { client } => {
                 state.clients.iter_mut().filter(|c| c.id == *client).for_each(|c| c.quarantined_by = None);
             }
             Command::Suspend { system, reason } => {
                 let serving = Serving::Suspended { by, reason: reason.clone() };
-                state.systems.iter_mut().filter(|s| s.id == *system).for_each(|s| s.serving = serving.clone());
+                state
+                    .systems
+                    .iter_mut()
+                    .filter(|s| s.id == *system)
+                    .for_each(|s| s.serving = serving.clone());
             }
             Command::Resume { system } => {
                 state.systems.iter_mut().filter(|s| s.id == *system).for_each(|s| s.serving = Serving::Open);
@@ -235,7 +251,11 @@ fn closed(decision: &Decision) -> Record {
         guards: decision
             .notes
             .iter()
-            .map(|n| GuardNote { instance: n.guard.clone(), outcome: n.outcome.clone(), places: vec!["mean_area".into()] })
+            .map(|n| GuardNote {
+                instance: n.guard.clone(),
+                outcome: n.outcome.clone(),
+                places: vec!["mean_area".into()],
+            })
             .collect(),
         took_us: decision.took_us,
     }
@@ -265,8 +285,18 @@ fn pages() -> Vec<Page> {
         page("G002", "clinical-range", "guard", "Values that a patient cannot have."),
         page("G003", "out-of-distribution", "guard", "A patient unlike all patients of the reference data."),
         page("G004", "uncertainty", "guard", "An answer that the model is not sure about."),
-        page("G005", "query-similarity", "guard", "Many nearly equal requests: the trace of a search for an evasion."),
-        page("G006", "extraction", "guard", "Requests that together look like a copy of the model in the making."),
+        page(
+            "G005",
+            "query-similarity",
+            "guard",
+            "Many nearly equal requests: the trace of a search for an evasion.",
+        ),
+        page(
+            "G006",
+            "extraction",
+            "guard",
+            "Requests that together look like a copy of the model in the making.",
+        ),
         page("V001", "model-loads", "check", "The model file loads within the limits."),
     ]
 }
@@ -298,7 +328,13 @@ fn note(guard: &str, check: &str, severity: Severity, message: &str, remedy: &st
 }
 
 fn uncertain() -> Note {
-    note("uncertainty", "G004", Severity::Medium, "both classes are possible at 90 % coverage", "look at the patient")
+    note(
+        "uncertainty",
+        "G004",
+        Severity::Medium,
+        "both classes are possible at 90 % coverage",
+        "look at the patient",
+    )
 }
 
 fn traffic() -> Vec<Decision> {
@@ -314,16 +350,57 @@ fn traffic() -> Vec<Decision> {
         d.rehearsal = true;
         out.push(d);
     };
-    staged(12_466, -41_000, "heart-disease", Advice::DoNotUse, Some("E014"), vec![note(
-        "clinical-range", "G002", Severity::High, "`chol` looks like mmol/L where mg/dL is declared (factor 38.67)", "send the declared unit",
-    )]);
-    staged(12_472, -33_000, "breast-mass", Advice::DoNotUse, None, vec![note(
-        "out-of-distribution", "G003", Severity::High, "farther from the reference patients than 99.9 % of them", "do not rely on the answer",
-    )]);
-    staged(12_478, -12_000, "breast-mass", Advice::DoNotUse, Some("E014"), vec![
-        note("query-similarity", "G005", Severity::Critical, "31 requests within 0.02 of each other in 40 s, from 2 keys", "ask the owner of the keys"),
-        note("out-of-distribution", "G003", Severity::Medium, "unlike the reference patients in `mean_area` and 2 more", "check the values"),
-    ]);
+    staged(
+        12_466,
+        -41_000,
+        "heart-disease",
+        Advice::DoNotUse,
+        Some("E014"),
+        vec![note(
+            "clinical-range",
+            "G002",
+            Severity::High,
+            "`chol` looks like mmol/L where mg/dL is declared (factor 38.67)",
+            "send the declared unit",
+        )],
+    );
+    staged(
+        12_472,
+        -33_000,
+        "breast-mass",
+        Advice::DoNotUse,
+        None,
+        vec![note(
+            "out-of-distribution",
+            "G003",
+            Severity::High,
+            "farther from the reference patients than 99.9 % of them",
+            "do not rely on the answer",
+        )],
+    );
+    staged(
+        12_478,
+        -12_000,
+        "breast-mass",
+        Advice::DoNotUse,
+        Some("E014"),
+        vec![
+            note(
+                "query-similarity",
+                "G005",
+                Severity::Critical,
+                "31 requests within 0.02 of each other in 40 s, from 2 keys",
+                "ask the owner of the keys",
+            ),
+            note(
+                "out-of-distribution",
+                "G003",
+                Severity::Medium,
+                "unlike the reference patients in `mean_area` and 2 more",
+                "check the values",
+            ),
+        ],
+    );
     staged(12_486, -3_000, "breast-mass", Advice::DoNotUse, Some("E009"), vec![]);
     let mut d = decision(12_480, -9_000, "heart-disease", "cardiology-ward", Advice::UseWithCare);
     d.notes = vec![uncertain()];
@@ -342,12 +419,42 @@ fn step(title: &str, expected: &str, state: &str, seen: &str) -> RehearsalStep {
 /// Six steps, most of them over.
 pub fn rehearsal() -> Vec<RehearsalStep> {
     vec![
-        step("An interface sends values no patient can have", "the clinical-range guard refuses each of them", "caught", "40 of 40 refused, first after 0.3 ms"),
-        step("A laboratory switches from mg/dL to mmol/L", "the guard refuses and names the likely unit", "caught", "40 of 40 refused; the unit was named in 40"),
-        step("An attacker changes one patient little by little until the diagnosis flips", "query similarity raises an alarm before the search succeeds", "running", "31 of about 200 queries made; alarm A001 after 24"),
-        step("Somebody copies the model by asking it systematically", "the extraction guard and the daily budget stop it", "waiting", ""),
-        step("The model file is swapped on disk", "its gate shuts within a second; the last admitted version answers", "caught", "gate shut after 0.8 s because of C001; no answer came from the swapped file"),
-        step("The remote model server dies", "callers are told at once, with a retry time", "skipped", "this hospital has no remote server"),
+        step(
+            "An interface sends values no patient can have",
+            "the clinical-range guard refuses each of them",
+            "caught",
+            "40 of 40 refused, first after 0.3 ms",
+        ),
+        step(
+            "A laboratory switches from mg/dL to mmol/L",
+            "the guard refuses and names the likely unit",
+            "caught",
+            "40 of 40 refused; the unit was named in 40",
+        ),
+        step(
+            "An attacker changes one patient little by little until the diagnosis flips",
+            "query similarity raises an alarm before the search succeeds",
+            "running",
+            "31 of about 200 queries made; alarm A001 after 24",
+        ),
+        step(
+            "Somebody copies the model by asking it systematically",
+            "the extraction guard and the daily budget stop it",
+            "waiting",
+            "",
+        ),
+        step(
+            "The model file is swapped on disk",
+            "its gate shuts within a second; the last admitted version answers",
+            "caught",
+            "gate shut after 0.8 s because of C001; no answer came from the swapped file",
+        ),
+        step(
+            "The remote model server dies",
+            "callers are told at once, with a retry time",
+            "skipped",
+            "this hospital has no remote server",
+        ),
     ]
 }
 
@@ -364,7 +471,8 @@ fn gate(system: &SystemId, stale: bool, owed: bool) -> GateReport {
         ("C009", "The ledger is whole", Stage::RoutineUse),
         ("C010", "Somebody looks at the alarms", Stage::RoutineUse),
     ];
-    let changed = || vec!["V001 covered other content: model changed from 3fa91c20be77 to 90c1aa04d1e2".to_owned()];
+    let changed =
+        || vec!["V001 covered other content: model changed from 3fa91c20be77 to 90c1aa04d1e2".to_owned()];
     let controls: Vec<ControlState> = titles
         .into_iter()
         .enumerate()
@@ -372,7 +480,9 @@ fn gate(system: &SystemId, stale: bool, owed: bool) -> GateReport {
             let status = match control {
                 "C001" | "C004" if stale => Status::Stale { why: changed() },
                 "C010" if owed => Status::Owed { checks: vec!["V010".into()] },
-                "C007" if owed => Status::Failed { why: vec!["V007: 7.1 % of clean rows were blocked, the bound is 5 %".into()] },
+                "C007" if owed => Status::Failed {
+                    why: vec!["V007: 7.1 % of clean rows were blocked, the bound is 5 %".into()],
+                },
                 "C005" if stale => Status::Accepted {
                     by: "grace".into(),
                     until: NOW.plus_days(6),
@@ -388,9 +498,16 @@ fn gate(system: &SystemId, stale: bool, owed: bool) -> GateReport {
 }
 
 fn guards() -> Vec<GuardLine> {
-    [("schema", "G001", "block"), ("clinical-range", "G002", "block"), ("out-of-distribution", "G003", "flag"), ("uncertainty", "G004", "flag"), ("query-similarity", "G005", "block"), ("extraction", "G006", "observe")]
-        .map(|(name, check, mode)| GuardLine { name: name.into(), check: check.into(), mode: mode.into() })
-        .into()
+    [
+        ("schema", "G001", "block"),
+        ("clinical-range", "G002", "block"),
+        ("out-of-distribution", "G003", "flag"),
+        ("uncertainty", "G004", "flag"),
+        ("query-similarity", "G005", "block"),
+        ("extraction", "G006", "observe"),
+    ]
+    .map(|(name, check, mode)| GuardLine { name: name.into(), check: check.into(), mode: mode.into() })
+    .into()
 }
 
 fn system(name: &str, title: &str, purpose: &str, owner: &str, serving: Serving, seed: u32) -> SystemCard {
@@ -423,13 +540,41 @@ fn system(name: &str, title: &str, purpose: &str, owner: &str, serving: Serving,
 
 fn systems() -> Vec<SystemCard> {
     vec![
-        system("breast-mass", "Breast mass cytology", "Suggests whether a fine-needle aspirate of a breast mass is benign or malignant, from 30 measurements of cell nuclei.", "Department of Pathology", Serving::Fallback { because: vec!["C001".into(), "C004".into()] }, 17),
-        system("heart-disease", "Coronary heart disease", "Suggests whether a patient referred for angiography has significant narrowing of a coronary artery, from 13 findings.", "Department of Cardiology", Serving::Open, 11),
-        system("chest-xray", "Paediatric chest X-ray", "Suggests whether a child's chest X-ray shows pneumonia.", "Department of Radiology", Serving::Shut { because: vec!["C007".into(), "C010".into()] }, 5),
+        system(
+            "breast-mass",
+            "Breast mass cytology",
+            "Suggests whether a fine-needle aspirate of a breast mass is benign or malignant, from 30 measurements of cell nuclei.",
+            "Department of Pathology",
+            Serving::Fallback { because: vec!["C001".into(), "C004".into()] },
+            17,
+        ),
+        system(
+            "heart-disease",
+            "Coronary heart disease",
+            "Suggests whether a patient referred for angiography has significant narrowing of a coronary artery, from 13 findings.",
+            "Department of Cardiology",
+            Serving::Open,
+            11,
+        ),
+        system(
+            "chest-xray",
+            "Paediatric chest X-ray",
+            "Suggests whether a child's chest X-ray shows pneumonia.",
+            "Department of Radiology",
+            Serving::Shut { because: vec!["C007".into(), "C010".into()] },
+            5,
+        ),
     ]
 }
 
-fn client(name: &str, title: &str, answered: u64, refused: u64, rows: u64, found: &[(&str, u64)]) -> ClientCard {
+fn client(
+    name: &str,
+    title: &str,
+    answered: u64,
+    refused: u64,
+    rows: u64,
+    found: &[(&str, u64)],
+) -> ClientCard {
     let mut card = ClientCard {
         id: id(name),
         title: title.into(),
@@ -449,8 +594,22 @@ fn clients() -> Vec<ClientCard> {
     vec![
         client("pathology-lab", "Pathology laboratory system", 2_841, 3, 2_844, &[("uncertainty", 41)]),
         client("cardiology-ward", "Cardiology ward software", 1_207, 0, 1_207, &[("uncertainty", 88)]),
-        client("outpatient-clinic", "Outpatient clinic software", 911, 12, 14_923, &[("clinical-range", 12), ("uncertainty", 20)]),
-        client("rehearsal-attacker", "Rehearsal: attacker", 64, 122, 20_000, &[("query-similarity", 31), ("clinical-range", 80), ("out-of-distribution", 44)]),
+        client(
+            "outpatient-clinic",
+            "Outpatient clinic software",
+            911,
+            12,
+            14_923,
+            &[("clinical-range", 12), ("uncertainty", 20)],
+        ),
+        client(
+            "rehearsal-attacker",
+            "Rehearsal: attacker",
+            64,
+            122,
+            20_000,
+            &[("query-similarity", 31), ("clinical-range", 80), ("out-of-distribution", 44)],
+        ),
     ]
 }
 
@@ -471,8 +630,29 @@ fn alarm(number: i64, kind: &str, name: &str, severity: Severity, message: &str,
 
 fn alarms() -> Vec<AlarmRow> {
     vec![
-        alarm(4, "A001", "evasion-search", Severity::Critical, "31 nearly equal requests in 40 s, spread over 2 keys", 3),
-        alarm(3, "A003", "gate-shut", Severity::Critical, "the deployment gate of breast-mass shut because of C001, C004", 1),
-        alarm(2, "A005", "impossible-inputs", Severity::Medium, "40 requests in 2 minutes refused for impossible values", 40),
+        alarm(
+            4,
+            "A001",
+            "evasion-search",
+            Severity::Critical,
+            "31 nearly equal requests in 40 s, spread over 2 keys",
+            3,
+        ),
+        alarm(
+            3,
+            "A003",
+            "gate-shut",
+            Severity::Critical,
+            "the deployment gate of breast-mass shut because of C001, C004",
+            1,
+        ),
+        alarm(
+            2,
+            "A005",
+            "impossible-inputs",
+            Severity::Medium,
+            "40 requests in 2 minutes refused for impossible values",
+            40,
+        ),
     ]
 }

@@ -54,6 +54,8 @@ struct Following<H> {
     queue: VecDeque<Event>,
     changes: Receiver<Change>,
     last: Option<Instant>,
+    /// When the session was last asked for.
+    asked: Instant,
     over: bool,
     _permit: OwnedSemaphorePermit,
 }
@@ -79,6 +81,7 @@ pub(crate) async fn follow<H: House>(
         sent: BTreeMap::new(),
         queue: VecDeque::from([Event::default().retry(RETRY).event("beat").data("")]),
         last: None,
+        asked: Instant::now(),
         over: false,
         _permit: permit,
     };
@@ -98,9 +101,13 @@ impl<H: House> Following<H> {
                 return None;
             }
             let beat = self.wait().await;
-            if beat && self.console.house.session(&self.who.cookie).await.is_err() {
-                self.end("the session is over");
-                continue;
+            // Asked by the clock and not by silence: a busy stream must notice the end of its session too.
+            if self.asked.elapsed() >= BEAT {
+                self.asked = Instant::now();
+                if self.who.ask_again(&*self.console.house).await.is_err() {
+                    self.end("the session is over");
+                    continue;
+                }
             }
             self.look().await;
             if beat && self.queue.is_empty() {

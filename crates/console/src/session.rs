@@ -39,6 +39,13 @@ impl Signed {
         })
     }
 
+    /// Asks whether the session still holds, and with which roles: both may change while a page is live.
+    pub(crate) async fn ask_again(&mut self, house: &impl House) -> Result<(), ConsoleError> {
+        self.record = house.session(&self.cookie).await.map_err(|e| ConsoleError::SignIn(e.to_string()))?;
+        self.principal = self.record.principal();
+        Ok(())
+    }
+
     /// Goes on only with a permission.
     pub(crate) fn need(&self, house: &impl House, action: Action, on: &Resource) -> Result<(), ConsoleError> {
         if house.may(&self.principal, action, on) {

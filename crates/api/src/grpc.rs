@@ -33,7 +33,11 @@ pub fn grpc(gateway: Arc<Gateway>) -> Router {
 }
 
 /// Looks at the key before a message is read, as over REST: who has none need not send one.
-async fn key_first(State(gateway): State<Arc<Gateway>>, request: axum::extract::Request, next: Next) -> axum::response::Response {
+async fn key_first(
+    State(gateway): State<Arc<Gateway>>,
+    request: axum::extract::Request,
+    next: Next,
+) -> axum::response::Response {
     if request.uri().path().ends_with("/ModelInfer") {
         let credential = crate::rest::credential(request.headers());
         if let Err(refused) = gateway.check_key(&Arrival { credential, system: "", version: None }) {

@@ -96,7 +96,7 @@ pub(crate) fn patients(n: usize, seed: u64) -> Reference {
 }
 
 /// Images: a bright disc of varying place, size and brightness on a gradient, with a little noise.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "test data")]
+#[expect(clippy::cast_possible_truncation, reason = "test data")]
 pub(crate) fn images(n: usize, seed: u64) -> Reference {
     let mut rng = Rng::new(seed, 2);
     let rows: Vec<Vec<f32>> = (0..n)

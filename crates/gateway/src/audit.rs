@@ -165,7 +165,11 @@ impl Audit {
         let second = self.clock.monotonic_us() / 1_000_000;
         let due = {
             let mut rejections = self.rejections.lock().unwrap_or_else(PoisonError::into_inner);
-            let due = if rejections.second == second { BTreeMap::new() } else { std::mem::take(&mut rejections.counts) };
+            let due = if rejections.second == second {
+                BTreeMap::new()
+            } else {
+                std::mem::take(&mut rejections.counts)
+            };
             rejections.second = second;
             rejections.add((code, client.cloned(), system.cloned()), 1);
             due
@@ -182,7 +186,8 @@ impl Audit {
     fn write_rejections(&self, due: BTreeMap<Rejection, u32>) {
         for ((code, client, system), count) in due {
             let (at, named) = (self.clock.now(), code.to_owned());
-            let record = Record::Rejected { at, code: named, client: client.clone(), system: system.clone(), count };
+            let record =
+                Record::Rejected { at, code: named, client: client.clone(), system: system.clone(), count };
             if self.append(&record).is_err() {
                 // Counted again with the next second's: late is better than lost.
                 let mut rejections = self.rejections.lock().unwrap_or_else(PoisonError::into_inner);

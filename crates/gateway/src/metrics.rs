@@ -58,7 +58,7 @@ impl Histogram {
         for (bound, bucket) in BUCKETS_US.iter().zip(&self.buckets) {
             below += bucket.load(Ordering::Relaxed);
             #[expect(clippy::cast_precision_loss, reason = "bounds are small")]
-            let seconds = *bound as f64 * 1e-6;
+            let seconds = *bound as f64 / 1e6;
             let _ = writeln!(out, "{name}_bucket{{le=\"{seconds}\"}} {below}");
         }
         let count = self.count();

@@ -33,7 +33,7 @@ pub fn measure(bench: &Bench) -> Outcome<()> {
     let judged = patients.select(&(half..patients.rows).collect::<Vec<_>>());
     let seeds = theirs.select(&(0..30).collect::<Vec<_>>());
     let noise = foreign(&theirs);
-    let step = if bench.is_image() { 25.5 / 255.0 } else { 0.1 };
+    let step = 0.1;
     let ways = [
         ("uniform in the box", Choice::Uniform),
         ("patients with shuffled values", Choice::Rows(&noise)),

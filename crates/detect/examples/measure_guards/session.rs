@@ -221,14 +221,16 @@ impl Session<'_> {
         let schema = &self.bench.schema;
         let tensor = Tensor::new(schema.tensor(), schema.shape(1), TensorData::Fp32(row.to_vec()))?;
         let inputs = Phi::new(vec![tensor]);
-        let request = InferenceRequest { id: None, system: self.bench.system()?, inputs, outputs: Vec::new() };
+        let request =
+            InferenceRequest { id: None, system: self.bench.system()?, inputs, outputs: Vec::new() };
         let (verdicts, is_refused) = match self.guards.screen_request(request, &cx) {
             Screening::Blocked { verdicts } => (verdicts, true),
             Screening::Passed { verdicts, .. } => (verdicts, false),
         };
         let mut met = Met { verdicts, scores: answer.map(<[f32]>::to_vec), is_refused };
         if let (Some(scores), false) = (answer, is_refused) {
-            let output = Tensor::new("probabilities", vec![1, scores.len()], TensorData::Fp32(scores.to_vec()))?;
+            let output =
+                Tensor::new("probabilities", vec![1, scores.len()], TensorData::Fp32(scores.to_vec()))?;
             let reply = InferenceReply { outputs: Phi::new(vec![output]), features: None };
             self.screen_reply(client, reply, &mut met)?;
         }

@@ -68,7 +68,13 @@ impl Ledger {
         let dir = tempfile::tempdir().unwrap();
         let signer = ledger::Signer::from_seed("test.example", &[7; 32]).unwrap();
         let log = Log::open(dir.path(), signer, Options::default()).unwrap();
-        Arc::new(Self { log, failing: AtomicBool::new(false), failing_to_close: AtomicBool::new(false), entries: Mutex::new(entries), _dir: dir })
+        Arc::new(Self {
+            log,
+            failing: AtomicBool::new(false),
+            failing_to_close: AtomicBool::new(false),
+            entries: Mutex::new(entries),
+            _dir: dir,
+        })
     }
 
     /// Entries of one type so far.

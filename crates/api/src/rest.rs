@@ -180,7 +180,6 @@ async fn infer(
     };
     let header_len = check_head(&head.headers, gateway.snapshot().limits.wire.body_bytes).map_err(counted)?;
     let body = read(body, gateway.snapshot().limits.wire.body_bytes).await.map_err(counted)?;
-    eprintln!("DBG {} {:?}", String::from_utf8_lossy(&body), header_len);
     let answer = gateway.infer(arrival, |limits| oip::rest::parse_request(&body, header_len, limits)).await?;
     write(answer).map_err(counted)
 }

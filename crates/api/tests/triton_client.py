@@ -23,6 +23,8 @@ def ask(module, client, system, tensor, rows, headers, binary):
     outputs = None
     if module is httpclient and not binary:
         outputs = [httpclient.InferRequestedOutput("logits", binary_data=False)]
+    # The client adds a header to the dictionary it is given.
+    headers = dict(headers)
     result = client.infer(system, [given], outputs=outputs, request_id="r-1", headers=headers)
     response = result.get_response()
     if module is httpclient:

@@ -15,7 +15,8 @@ function localise(root) {
   for (const time of root.querySelectorAll("time[data-time]")) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
-    time.textContent = (time.dataset.time === "clock" ? clock : moment).format(at);
+    const today = at.toDateString() === new Date().toDateString();
+    time.textContent = (time.dataset.time === "clock" || today ? clock : moment).format(at);
     time.title = time.dateTime;
   }
   for (const place of root.querySelectorAll("[data-zone]")) place.textContent = zone;

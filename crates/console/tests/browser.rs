@@ -97,9 +97,9 @@ fn a_row_appears_without_a_reload_and_what_is_being_typed_stays() {
                  document.querySelector('#quarantine-pathology-lab').open, document.querySelector('#gate-breast-mass').open]",
     );
     assert_eq!(kept, json!([true, "odd", true, true, true, true]));
-    let first = browser.run("return document.querySelector('#traffic tbody tr').dataset.key");
+    let first = browser.run("return document.querySelector('#traffic .all tbody tr').dataset.key");
     assert_eq!(first, "d20010", "the newest is first");
-    let rows = browser.run("const k = [...document.querySelectorAll('#traffic tbody tr')].map(r => r.dataset.key); return k.length - new Set(k).size");
+    let rows = browser.run("const k = [...document.querySelectorAll('#traffic .all tbody tr')].map(r => r.dataset.key); return k.length - new Set(k).size");
     assert_eq!(rows, 0, "no row twice");
     assert_eq!(browser.complaints(), [""; 0]);
 }

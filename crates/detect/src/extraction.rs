@@ -9,7 +9,7 @@ use crate::query_similarity::{Asked, Seen};
 use crate::reference::Reference;
 use crate::rows::{Report, Watch};
 use crate::settings::{Count, Rate, guard_settings};
-use crate::sketch::{Sketch, SketchWork, Sketcher, squared_distance};
+use crate::sketch::{Sketch, SketchWork, Sketcher, is_beyond, squared_distance};
 
 catalogue_entry! {
     /// A client's queries of the day look like a copy being made, or are enough for one.
@@ -178,7 +178,9 @@ impl Conduct {
     /// True when one of the own sketches is within `near`; then remembers this one.
     pub(crate) fn is_near_own(&mut self, sketch: &Sketch, near: u32) -> bool {
         // An equal sketch is a repeat, not a query made from another.
-        let found = self.own.iter().any(|own| own != sketch && squared_distance(own, sketch) <= near);
+        let found = self.own.iter().any(|own| {
+            !is_beyond(own, sketch, near) && own != sketch && squared_distance(own, sketch) <= near
+        });
         if self.own.len() < OWN {
             self.own.push(*sketch);
         } else {

@@ -40,8 +40,8 @@ impl Lines {
         let far = (far as f32).sqrt();
         let mut found = false;
         for i in 1..self.len {
-            for j in 0..i {
-                found |= on_a_line([self.distance[i][j], to[i], to[j]], far);
+            for (direct, b) in self.distance[i][..i].iter().zip(&to) {
+                found |= on_a_line([*direct, to[i], *b], far);
             }
         }
         let before = self.between[..self.len].iter().any(|b| *b);
@@ -63,5 +63,6 @@ impl Lines {
 fn on_a_line([a, b, c]: [f32; 3], far: f32) -> bool {
     let longest = a.max(b).max(c);
     let shortest = a.min(b).min(c);
-    longest > far && a + b + c <= longest * (1.0 + DETOUR) && shortest >= longest * AWAY
+    // Without short circuits, so that the compiler can look at several pairs at once.
+    (longest > far) & (a + b + c <= longest * (1.0 + DETOUR)) & (shortest >= longest * AWAY)
 }

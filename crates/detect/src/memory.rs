@@ -5,7 +5,7 @@
 
 use numeric::Rng;
 
-use crate::sketch::{DIMS, Sketch, squared_distance};
+use crate::sketch::{DIMS, Sketch, is_beyond, squared_distance};
 
 /// The newest queries that every new one is compared with directly: a query search comes in bursts, and the
 /// exhaustive look misses nothing. 2,048 comparisons take about 2 µs.
@@ -177,7 +177,9 @@ impl Memory {
         for range in [head, tail] {
             let start = range.start;
             for (k, sketch) in self.sketches[range].iter().enumerate() {
-                if squared_distance(sketch, &query.sketch) <= radii.recent {
+                if !is_beyond(sketch, &query.sketch, radii.recent)
+                    && squared_distance(sketch, &query.sketch) <= radii.recent
+                {
                     self.count(&mut near, start + k, query, since_s);
                 }
             }

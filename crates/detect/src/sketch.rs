@@ -185,6 +185,21 @@ pub(crate) fn squared_distance(a: &Sketch, b: &Sketch) -> u32 {
     sum.unsigned_abs()
 }
 
+/// Axes that [`is_beyond`] looks at: the widest, which tell most patients apart.
+const HEAD: usize = 8;
+
+/// True when the widest axes alone put two sketches further apart than `limit` (squared steps): a cheap way to pass
+/// over nearly all stored queries.
+#[inline]
+pub(crate) fn is_beyond(a: &Sketch, b: &Sketch, limit: u32) -> bool {
+    let mut sum = 0_i32;
+    for k in 0..HEAD {
+        let d = i32::from(i16::from(a[k]) - i16::from(b[k]));
+        sum += d * d;
+    }
+    sum.unsigned_abs() > limit
+}
+
 /// A tag that differs between different rows: FNV-1a over the bits, folded to 32 bits. Not a secret and not a proof;
 /// a collision makes one near query look like a repeat.
 pub(crate) fn tag(row: &[f32]) -> u32 {

@@ -10,7 +10,10 @@ use super::words::{Tone, clock, count};
 use super::{Viewer, charts};
 use crate::act::REASON_CHARS_MAX;
 
-/// Clients shown; busiest first.
+/// How the names of the rehearsal's clients begin; the gateway refuses them to others.
+const REHEARSAL_PREFIX: &str = "rehearsal-";
+
+/// Clients shown.
 const SHOWN_MAX: usize = 60;
 
 /// The panel.
@@ -30,7 +33,7 @@ fn one(client: &ClientCard, viewer: &Viewer<'_>) -> Markup {
     html! {
         li class="client" data-key={ "client-" (client.id) } {
             div class="client-head" {
-                h3 { (client.title) }
+                h3 { (client.title) @if client.id.as_str().starts_with(REHEARSAL_PREFIX) { " " span class="tag" { "rehearsal" } } }
                 @if let Some(by) = &client.quarantined_by { (chip(Tone::Stop, Icon::Shield, &format!("quarantined by {by}"))) }
             }
             p class="facts" {

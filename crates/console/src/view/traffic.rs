@@ -12,15 +12,27 @@ pub(crate) const ROWS_MAX: usize = 24;
 /// Reasons shown in a row.
 const NOTES_MAX: usize = 4;
 
+/// Decisions of the upper table, so that what was caught stays in sight when ordinary traffic goes on.
+const CAUGHT_MAX: usize = 6;
+
 /// The panel of the live page.
 pub(crate) fn panel(decisions: &[Decision], rejected: &[(String, u64)], viewer: &Viewer<'_>) -> Markup {
+    let stopped = |d: &&Decision| d.refused.is_some() || d.advice == domain::Advice::DoNotUse;
+    let caught: Vec<Decision> = decisions.iter().filter(stopped).take(CAUGHT_MAX).cloned().collect();
     html! {
         section id="traffic" class="panel" aria-labelledby="traffic-title" tabindex="-1" {
             header {
                 h2 id="traffic-title" { "Traffic" }
                 p class="aside" { "newest first" }
             }
-            (table(decisions, "What was asked, what came back and why", true, viewer))
+            @if !caught.is_empty() {
+                div class="caught" {
+                    h3 { "Caught lately: refused, or not to be used" }
+                    (table(&caught, "The latest answers that were refused or should not be used, and why", true, viewer))
+                }
+                h3 { "All" }
+            }
+            div class="all" { (table(decisions, "What was asked, what came back and why", true, viewer)) }
             @if !rejected.is_empty() {
                 p class="rejected" {
                     "Turned away at the door: "

@@ -1,8 +1,12 @@
 //! The REST half against a real server on loopback: the protocol's addresses, receipts, and every kind of bad input.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../../gateway/tests/common/mod.rs"]
 mod common;
 mod served;
+
+// Used by the common fixture.
+use numeric as _;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,5 @@
 //! The field's own Python client, unchanged, against a served gateway with a real model: over HTTP and over gRPC.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../../gateway/tests/common/mod.rs"]
 mod common;

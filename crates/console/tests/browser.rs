@@ -1,5 +1,6 @@
 //! The console in a real browser: policy, live rows, keyboard, colours, actions, life without script. Skipped, loudly, where Chromium is
 //! not installed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod chrome;
 mod house;

@@ -36,7 +36,7 @@ pub(super) async fn loads(
                 Metric::count(usize::try_from(summary.parameters).unwrap_or(usize::MAX)),
             );
             metrics.insert("nodes".into(), Metric::count(summary.operators.values().sum()));
-            parameters.insert("operators".into(), operators(&summary));
+            parameters.insert("operators".into(), operators(summary));
             Outcome::Clean
         }
         Ok(Scorer::Remote(_)) => Outcome::Clean,

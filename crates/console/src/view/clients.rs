@@ -10,7 +10,7 @@ use super::words::{Tone, clock, count};
 use super::{Viewer, charts};
 use crate::act::REASON_CHARS_MAX;
 
-/// How the names of the rehearsal's clients begin; the gateway refuses them to others.
+/// How the names of the rehearsal's clients begin, as the gateway labels them.
 const REHEARSAL_PREFIX: &str = "rehearsal-";
 
 /// Clients shown.

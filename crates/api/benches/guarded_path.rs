@@ -100,7 +100,7 @@ fn half_load(bench: &Bench, bare: &Target, guarded: &Target, rate: f64, seconds:
         loop {
             match events.blocking_recv() {
                 Ok(Event::Exchange(e)) => {
-                    drop(collected.lock().unwrap().insert(e.ledger_index, e.commit_wait_us))
+                    collected.lock().unwrap().insert(e.ledger_index, e.commit_wait_us);
                 }
                 // One rejection marks the end.
                 Ok(Event::Rejected { .. }) => return,

@@ -1,5 +1,7 @@
 //! The console over a made-up hospital, to look at pages without running one: `cargo run -p console --example preview`.
 //! Roles can be given: `-- clinician`. Port: environment `PREVIEW_PORT`, 8480 by default.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a preview for developers")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a preview for developers")]
 
 #[path = "../tests/house/mod.rs"]
 mod house;

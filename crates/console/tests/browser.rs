@@ -1,6 +1,7 @@
 //! The console in a real browser: policy, live rows, keyboard, colours, actions, life without script. Skipped, loudly, where Chromium is
 //! not installed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a skipped test says so")]
 
 mod chrome;
 mod house;

@@ -157,15 +157,15 @@ impl Gateway {
     ) -> Conclusion<Screened<InferenceReply>> {
         let mut conclusion = Conclusion::started();
         let Audit { clock, metrics, .. } = &self.audit;
-        let guards = Screener { version: &grant.version, client: &grant.client, clock: &**clock, metrics };
+        let guards = Screener::new(&grant.version, &grant.client, clock, request.rows());
         conclusion.result = async {
-            let screened = guards.request(request, &mut conclusion.verdicts)?;
+            let screened = guards.request(request, &mut conclusion.verdicts, metrics).await?;
             conclusion.model = Some(grant.version.model);
             let started_us = clock.monotonic_us();
             let called = model::call(&grant.system, &grant.version, screened, receipt, limits, metrics);
             let reply = called.await;
             conclusion.model_us = clock.monotonic_us().saturating_sub(started_us);
-            guards.reply(reply?, &mut conclusion.verdicts)
+            guards.reply(reply?, &mut conclusion.verdicts, metrics).await
         }
         .await;
         conclusion

@@ -1,6 +1,7 @@
 //! Screening with a net below: a guard that panics counts as one that could not decide, and stops the exchange.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use detect::{Context, Screened, Screening};
@@ -14,44 +15,77 @@ use crate::{Metrics, Refusal};
 /// Name of the verdict that stands for a guard that panicked.
 const FAULT: &str = "guard-fault";
 
+/// Values up to which a batch is screened on the worker's own thread: some hundred rows of a table, a few small images,
+/// about a millisecond of guards. More go to the pool, so that others on the thread do not wait.
+const INLINE_VALUES_MAX: usize = 8_192;
+
 /// What both screenings of an exchange need.
-pub(crate) struct Screener<'a> {
-    pub(crate) version: &'a Version,
-    pub(crate) client: &'a ClientId,
-    pub(crate) clock: &'a dyn Clock,
-    pub(crate) metrics: &'a Metrics,
+#[derive(Clone)]
+pub(crate) struct Screener {
+    version: Arc<Version>,
+    client: ClientId,
+    clock: Arc<dyn Clock>,
+    pooled: bool,
 }
 
-impl Screener<'_> {
+impl Screener {
+    pub(crate) fn new(
+        version: &Arc<Version>,
+        client: &ClientId,
+        clock: &Arc<dyn Clock>,
+        rows: usize,
+    ) -> Self {
+        let pooled = rows.saturating_mul(version.schema.width()) > INLINE_VALUES_MAX;
+        Self { version: Arc::clone(version), client: client.clone(), clock: Arc::clone(clock), pooled }
+    }
+
     /// Screens the request; what the guards said is added to `verdicts` either way.
-    pub(crate) fn request(
+    pub(crate) async fn request(
         &self,
         request: InferenceRequest,
         verdicts: &mut Vec<GuardVerdict>,
+        metrics: &Metrics,
     ) -> Result<Screened<InferenceRequest>, Refusal> {
-        let screening = self.caught(|cx| self.version.guards.screen_request(request, cx));
-        settle(screening, verdicts).map_err(|guards| Refusal::Blocked { guards })
+        let own = self.clone();
+        let screen = move || own.version.guards.screen_request(request, &own.context());
+        settle(self.caught(screen, metrics).await, verdicts).map_err(|guards| Refusal::Blocked { guards })
     }
 
     /// Screens the reply; what the guards said is added to `verdicts` either way.
-    pub(crate) fn reply(
+    pub(crate) async fn reply(
         &self,
         reply: InferenceReply,
         verdicts: &mut Vec<GuardVerdict>,
+        metrics: &Metrics,
     ) -> Result<Screened<InferenceReply>, Refusal> {
-        let screening = self.caught(|cx| self.version.guards.screen_reply(reply, cx));
-        settle(screening, verdicts).map_err(|guards| Refusal::Withheld { guards })
+        let own = self.clone();
+        let screen = move || own.version.guards.screen_reply(reply, &own.context());
+        settle(self.caught(screen, metrics).await, verdicts).map_err(|guards| Refusal::Withheld { guards })
     }
 
-    fn caught<T>(&self, screen: impl FnOnce(&Context<'_>) -> Screening<T>) -> Screening<T> {
-        let context = Context {
-            client: self.client,
+    fn context(&self) -> Context<'_> {
+        Context {
+            client: &self.client,
             at: self.clock.now(),
-            clock: self.clock,
+            clock: &*self.clock,
             history: &self.version.history,
+        }
+    }
+
+    async fn caught<T: Send + 'static>(
+        &self,
+        screen: impl FnOnce() -> Screening<T> + Send + 'static,
+        metrics: &Metrics,
+    ) -> Screening<T> {
+        let ended = if self.pooled {
+            // A slot bounds the pool; the semaphore is never closed.
+            let _slot = self.version.slots.acquire().await;
+            tokio::task::spawn_blocking(screen).await.ok()
+        } else {
+            catch_unwind(AssertUnwindSafe(screen)).ok()
         };
-        catch_unwind(AssertUnwindSafe(|| screen(&context))).unwrap_or_else(|_| {
-            self.metrics.panics.fetch_add(1, Ordering::Relaxed);
+        ended.unwrap_or_else(|| {
+            metrics.panics.fetch_add(1, Ordering::Relaxed);
             Screening::Blocked { verdicts: vec![fault()] }
         })
     }

@@ -1,6 +1,7 @@
 //! The inference path with the real model, guards and ledger: what is answered, what is refused, and what the ledger
 //! holds of each.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a skipped test says so")]
 
 mod common;
 
@@ -277,4 +278,33 @@ async fn a_snapshot_is_swapped_under_open_gates() {
     bench.gateway.replace(snapshot);
     let refused = ask(&bench, "breast-mass", Some(&bench.key), &rows).await.err().unwrap();
     assert!(refused.refusal.to_string().contains("C001, C002"), "names what is owed");
+}
+
+#[tokio::test]
+async fn limits_take_their_maximum_and_not_one_more() {
+    let (fixture, bench) = ready();
+    let good = fixture.good_and_bad().0;
+    let mut snapshot = common::snapshot(&bench.records, &fixture.version());
+    snapshot.limits.rows_max = 2;
+    bench.gateway.replace(snapshot);
+    let rows = |n: usize| vec![good.clone(); n];
+    assert!(ask(&bench, "breast-mass", Some(&bench.key), &rows(2)).await.is_ok());
+    assert_eq!(code(ask(&bench, "breast-mass", Some(&bench.key), &rows(3)).await), "E002");
+    let mut snapshot = common::snapshot(&bench.records, &fixture.version());
+    snapshot.limits.open_exchanges_max = 0;
+    bench.gateway.replace(snapshot);
+    assert_eq!(code(ask(&bench, "breast-mass", Some(&bench.key), &rows(1)).await), "E021");
+}
+
+#[tokio::test]
+async fn rejections_that_the_ledger_did_not_take_are_written_later() {
+    let (fixture, bench) = ready();
+    let rows = [fixture.good_and_bad().0];
+    assert_eq!(code(ask(&bench, "breast-mass", None, &rows).await), "E005");
+    bench.ledger.failing.store(true, Ordering::SeqCst);
+    bench.gateway.flush_rejections();
+    bench.ledger.failing.store(false, Ordering::SeqCst);
+    bench.gateway.flush_rejections();
+    let rejected = bench.ledger.of("rejected");
+    assert_eq!((rejected.len(), &rejected[0]["code"], &rejected[0]["count"]), (1, &"E005".into(), &1.into()));
 }

@@ -40,7 +40,7 @@ pub struct AuditReport {
     pub leftovers: u64,
     /// A process has the log open: its write-ahead segments and mark were left out, as they change while being read.
     pub in_use: bool,
-    /// Every damaged file, up to [`FINDINGS_MAX`].
+    /// Every damaged file, up to `FINDINGS_MAX`.
     pub findings: Vec<Finding>,
 }
 

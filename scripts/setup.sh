@@ -11,6 +11,7 @@ say() { printf 'setup: %s\n' "$*"; }
 wanted() {
     cat <<'LIST'
 chromium chromium tests of the console in a real browser
+chromedriver chromium-driver the browser's remote control
 nginx nginx-light the plain proxy that the benchmarks compare with
 LIST
 }

@@ -192,15 +192,15 @@ impl Db {
 
     /// Begins a write.
     pub(crate) async fn begin(&self) -> Result<WriteTx, StoreError> {
-        let mut conn = self.writer.acquire().await.map_err(|e| self.failed(e))?;
-        if let Err(error) = sql(dialect::BEGIN_WRITE).execute(&mut *conn).await {
+        let conn = self.writer.acquire().await.map_err(|e| self.failed(e))?;
+        // From here on a cancelled task closes the connection: SQLite may have begun although nobody heard of it.
+        let mut tx = WriteTx { conn, db: self.clone(), done: false };
+        if let Err(error) = sql(dialect::BEGIN_WRITE).execute(&mut *tx.conn).await {
             let error = self.failed(error);
-            if !matches!(error, StoreError::Locked(_)) {
-                conn.close_on_drop();
-            }
+            tx.done = matches!(error, StoreError::Locked(_));
             return Err(error);
         }
-        Ok(WriteTx { conn, db: self.clone(), done: false })
+        Ok(tx)
     }
 
     /// One statement that writes, durable when this returns. The number of rows it changed.

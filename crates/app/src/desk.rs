@@ -295,6 +295,7 @@ pub async fn reload(hospital: &Hospital, who: &Principal) -> Result<(), AppError
     let digest = settings.digest.to_string();
     hospital.settings.store(std::sync::Arc::new(settings));
     hospital.policies.store(std::sync::Arc::new(policies));
+    crate::serving::forget_loaded(hospital);
     hospital.record_action(who.id().as_str(), "configuration-loaded", &digest, None).await?;
     crate::admit::check_callers(hospital, who).await?;
     hospital.refresh_gates().await?;

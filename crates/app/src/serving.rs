@@ -11,8 +11,8 @@ use crate::config::{Connection, Fallback, ModelSource, SystemSettings};
 use crate::hospital::Hospital;
 use crate::scorer::Scorer;
 
-/// Name under which the memory of all guards of a system is kept.
-const HISTORY: &str = "all";
+/// Loaded versions kept at once.
+const LOADED_MAX: usize = 256;
 /// Largest blob read for serving, in bytes.
 const BLOB_BYTES_MAX: u64 = 1 << 30;
 
@@ -99,10 +99,10 @@ pub async fn permission(hospital: &Hospital, id: &SystemId) -> Result<Permission
     if gate.open
         && let Some(row) = hospital.version(id, &key).await?
     {
-        return Ok(match load(hospital, &system, &row) {
+        return Ok(match load_once(hospital, &system, &row) {
             Ok(loaded) => {
                 hospital.mark_open(id, row.number).await?;
-                Permission::Present(Arc::new(loaded))
+                Permission::Present(loaded)
             }
             Err(why) => {
                 tracing::error!(system = %id, "an admitted version cannot be loaded: {why}");
@@ -117,11 +117,38 @@ pub async fn permission(hospital: &Hospital, id: &SystemId) -> Result<Permission
     if system.fallback == Fallback::LastAdmitted
         && let Some(row) = hospital.last_open_version(id).await?
         && version_key(&row.admitted.subjects) != key
-        && let Ok(loaded) = load(hospital, &system, &row)
+        && let Ok(loaded) = load_once(hospital, &system, &row)
     {
-        return Ok(Permission::Fallback(Arc::new(loaded), because));
+        return Ok(Permission::Fallback(loaded, because));
     }
     Ok(Permission::Shut(because))
+}
+
+/// Loads a version, or takes the one that is loaded already: its connection to a remote server, with what is known of
+/// that server's failures, stays the same while other things change.
+fn load_once(
+    hospital: &Hospital,
+    system: &SystemSettings,
+    row: &store::db::Version,
+) -> Result<Arc<Loaded>, String> {
+    let name = (system.id.clone(), row.number);
+    let lock = || hospital.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(known) = lock().get(&name) {
+        return Ok(Arc::clone(known));
+    }
+    let loaded = Arc::new(load(hospital, system, row)?);
+    let mut all = lock();
+    // The present version and the one to fall back to, for each system.
+    if all.len() >= LOADED_MAX {
+        all.clear();
+    }
+    all.insert(name, Arc::clone(&loaded));
+    Ok(loaded)
+}
+
+/// Forgets loaded versions: the configuration may name other remote servers now.
+pub(crate) fn forget_loaded(hospital: &Hospital) {
+    hospital.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
 }
 
 fn load(hospital: &Hospital, system: &SystemSettings, row: &store::db::Version) -> Result<Loaded, String> {
@@ -149,7 +176,7 @@ fn load(hospital: &Hospital, system: &SystemSettings, row: &store::db::Version) 
 /// What the guards of a system remember, as saved; a fresh one when nothing was saved or it does not fit any more.
 pub async fn history(hospital: &Hospital, id: &SystemId, loaded: &Loaded) -> History {
     let history = History::new(&loaded.settings, &loaded.fitted);
-    if let Ok(Some((_, saved))) = hospital.db.history(id, HISTORY).await
+    if let Ok(Some((_, saved))) = hospital.db.history(id, &loaded.fitted.digest().short()).await
         && let Err(error) = history.restore(&saved)
     {
         tracing::warn!(system = %id, "the guards' memory was not restored: {error}");
@@ -161,11 +188,16 @@ pub async fn history(hospital: &Hospital, id: &SystemId, loaded: &Loaded) -> His
 ///
 /// # Errors
 /// When the state cannot be written.
-pub async fn save_history(hospital: &Hospital, id: &SystemId, history: &History) -> Result<(), AppError> {
+pub async fn save_history(
+    hospital: &Hospital,
+    id: &SystemId,
+    fit: &Digest,
+    history: &History,
+) -> Result<(), AppError> {
     let snapshot = history.snapshot();
     hospital
         .db
-        .save_history(id, HISTORY, hospital.now(), &snapshot)
+        .save_history(id, &fit.short(), hospital.now(), &snapshot)
         .await
         .map_err(|e| AppError::State(e.to_string()))
 }

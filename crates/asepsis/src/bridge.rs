@@ -10,32 +10,46 @@ use detect::History;
 use domain::{Digest, SystemId};
 use gateway::{Backend, Budget, LocalModel, Served, ServingState, Snapshot, Version, VersionParts};
 
-/// What the guards remember, per system and fit: kept while versions come and go.
+/// What outlives a snapshot: what the guards remember, per system and fit, and the versions that are being served.
 #[derive(Default)]
-pub struct Memories(Mutex<BTreeMap<(SystemId, Digest), Arc<History>>>);
+pub struct Memories {
+    histories: Mutex<BTreeMap<(SystemId, Digest), Arc<History>>>,
+    versions: Mutex<BTreeMap<SystemId, (Arc<Loaded>, Arc<Version>)>>,
+}
 
 impl Memories {
     async fn of(&self, hospital: &Hospital, id: &SystemId, loaded: &Loaded) -> Arc<History> {
         let key = (id.clone(), loaded.fitted.digest());
-        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(known) = self.histories.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Arc::clone(known);
         }
         let history = Arc::new(serving::history(hospital, id, loaded).await);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.histories.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(key).or_insert(history))
+    }
+
+    /// The version made of `loaded` before, if it is still the same.
+    fn version(&self, id: &SystemId, loaded: &Arc<Loaded>) -> Option<Arc<Version>> {
+        let all = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(id).filter(|(of, _)| Arc::ptr_eq(of, loaded)).map(|(_, version)| Arc::clone(version))
+    }
+
+    fn keep_version(&self, id: &SystemId, loaded: &Arc<Loaded>, version: &Arc<Version>) {
+        let mut all = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(id.clone(), (Arc::clone(loaded), Arc::clone(version)));
     }
 
     /// Saves everything that is remembered.
     pub async fn save(&self, hospital: &Hospital) -> Result<(), AppError> {
         let all: Vec<_> = self
-            .0
+            .histories
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .iter()
-            .map(|((id, _), h)| (id.clone(), Arc::clone(h)))
+            .map(|((id, fit), h)| (id.clone(), *fit, Arc::clone(h)))
             .collect();
-        for (id, history) in all {
-            serving::save_history(hospital, &id, &history).await?;
+        for (id, fit, history) in all {
+            serving::save_history(hospital, &id, &fit, &history).await?;
         }
         Ok(())
     }
@@ -87,14 +101,17 @@ async fn open(
     hospital: &Hospital,
     memories: &Memories,
     id: &SystemId,
-    loaded: &Loaded,
+    loaded: &Arc<Loaded>,
     fallback: bool,
 ) -> ServingState {
+    if let Some(version) = memories.version(id, loaded) {
+        return ServingState::Open { version, fallback };
+    }
     let backend = match &loaded.scorer {
         Scorer::Local(model) => Backend::Local(Arc::new(local_model(model, &loaded.schema))),
         Scorer::Remote(remote) => Backend::Remote(Arc::clone(remote)),
     };
-    let version = Version::new(VersionParts {
+    let version = Arc::new(Version::new(VersionParts {
         model: loaded.model,
         backend,
         guards: Arc::clone(&loaded.guards),
@@ -103,6 +120,7 @@ async fn open(
         inputs: vec![],
         outputs: vec![],
         concurrency_max: gateway::CONCURRENCY_DEFAULT,
-    });
-    ServingState::Open { version: Arc::new(version), fallback }
+    }));
+    memories.keep_version(id, loaded, &version);
+    ServingState::Open { version, fallback }
 }

@@ -195,12 +195,14 @@ pub enum AuditVerb {
 /// Runs what was typed.
 pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
     let place = local::Place::find(&arguments)?;
+    let person = arguments.person.clone().unwrap_or_else(|| app::people::LOCAL.to_owned());
+    let format = arguments.format;
     match arguments.command {
         Verb::Up(ref up) => serve::up(&place, up),
         Verb::Serve(ref serve) => serve::serve(&place, serve),
         Verb::CheckConfig { file, schema } => check_config(&place, file, schema),
         Verb::Explain { id, all } => explain(id.as_deref(), all, arguments.format),
-        Verb::Data(verb) => data::run(&place, &verb),
+        Verb::Data(verb) => data::run(&place, &verb, &person, format),
         Verb::Audit(AuditVerb::Verify { ledger: Some(ledger), key: Some(key) }) => {
             let bar = crate::terminal::bar("verifying");
             let report = app::audit::verify_folder(&ledger, &key, None, &mut |done, all| {
@@ -214,11 +216,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Verb::Audit(AuditVerb::CheckProof { proof, key }) => check_proof(&proof, &key),
         Verb::Admit { ref system, model: Some(ref file) } => {
             local::replace_model(&place, system, file)?;
-            local::perform(&place, &arguments, Command::Admit { system: system.clone() })
+            local::perform(&place, &person, format, Command::Admit { system: system.clone() })
         }
         ref verb => {
             let command = command(verb, &place)?;
-            local::perform(&place, &arguments, command)
+            local::perform(&place, &person, format, command)
         }
     }
 }

@@ -6,7 +6,8 @@ use anyhow::{Context as _, bail};
 use app::dataset::{self, Source};
 use clap::Subcommand;
 
-use crate::local::Place;
+use crate::cli::Format;
+use crate::local::{self, Place};
 
 #[derive(Subcommand)]
 pub enum DataVerb {
@@ -23,7 +24,7 @@ pub enum DataVerb {
 }
 
 /// Runs `asepsis data …`.
-pub fn run(place: &Place, verb: &DataVerb) -> anyhow::Result<u8> {
+pub fn run(place: &Place, verb: &DataVerb, person: &str, format: Format) -> anyhow::Result<u8> {
     match verb {
         DataVerb::List => {
             for source in dataset::SOURCES {
@@ -48,12 +49,26 @@ pub fn run(place: &Place, verb: &DataVerb) -> anyhow::Result<u8> {
                 None => download(source, &to)?,
             }
             println!("{} is in {}", source.title, to.display());
-            println!(
-                "A running asepsis admits the systems that need it; otherwise run `asepsis admit SYSTEM`."
-            );
-            Ok(0)
+            admit_those_that_waited(place, source, person, format)
         }
     }
+}
+
+/// Admits the systems that the data set was for, here or in the program that is running.
+fn admit_those_that_waited(
+    place: &Place,
+    source: &Source,
+    person: &str,
+    format: Format,
+) -> anyhow::Result<u8> {
+    let settings = app::config::load(&place.config)?;
+    let waited = settings.systems.values().filter(|s| s.fetch.as_deref() == Some(source.name));
+    let mut worst = 0;
+    for system in waited {
+        let command = app::command::Command::Admit { system: system.id.clone() };
+        worst = worst.max(local::perform(place, person, format, command)?);
+    }
+    Ok(worst)
 }
 
 /// Where the configuration wants the data set.

@@ -66,9 +66,7 @@ fn default_dir() -> anyhow::Result<PathBuf> {
 }
 
 /// Performs a command and prints the answer.
-pub fn perform(place: &Place, arguments: &Arguments, command: Command) -> anyhow::Result<u8> {
-    let person = arguments.person.clone().unwrap_or_else(|| app::people::LOCAL.to_owned());
-    let format = arguments.format;
+pub fn perform(place: &Place, person: &str, format: Format, command: Command) -> anyhow::Result<u8> {
     if !place.config.exists() && !place.named {
         bail!(
             "there is no hospital in `{}`: start with `asepsis up`, or name a configuration with --config",
@@ -84,14 +82,14 @@ pub fn perform(place: &Place, arguments: &Arguments, command: Command) -> anyhow
         };
         let reply = match place.open().await {
             Ok(hospital) => {
-                let who = hospital.person(&person)?;
+                let who = hospital.person(person)?;
                 let reply = app::command::perform(&hospital, &who, command, &say).await;
                 hospital.close().await?;
                 reply
             }
             Err(AppError::Busy(why)) => {
                 let socket = app::Paths::new(place.dir.clone()).control_socket();
-                match control::send(&socket, &person, &command).await {
+                match control::send(&socket, person, &command).await {
                     Ok(reply) => reply.map_err(AppError::BadInput),
                     Err(error) => Err(AppError::Busy(format!("{why} ({error})"))),
                 }

@@ -25,7 +25,7 @@ const EXTRACTION_QUERIES_MAX: usize = 600;
 /// How long to wait for a gate to open or shut.
 const GATE_WAIT: Duration = Duration::from_secs(20);
 /// Longest quotation of a refusal, in bytes.
-const SAID_CHARS_MAX: usize = 220;
+const SAID_CHARS_MAX: usize = 300;
 /// Seed: the rehearsal is the same every time.
 const SEED: u64 = 2026;
 /// Pause between steps, so that people can follow.
@@ -101,9 +101,9 @@ impl Rehearsal {
         let system = id(system)?;
         let client = format!("{}{client}", gateway::REHEARSAL_PREFIX).parse()?;
         let key = traffic::key(&self.hospital, &client, std::slice::from_ref(&system)).await?;
-        // A key that was just made is served with the next snapshot.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        Caller::new(self.gateway, &system, self.hospital.system(&system)?.schema, &key)
+        let caller = Caller::new(self.gateway, &system, self.hospital.system(&system)?.schema, &key)?;
+        caller.wait_until_known().await?;
+        Ok(caller)
     }
 
     fn rows(&self, system: &str) -> anyhow::Result<app::dataset::Dataset> {
@@ -313,6 +313,11 @@ fn said(error: &UpstreamError) -> String {
         }
         short.push_str(if short.is_empty() { "" } else { "; " });
         short.push_str(clause);
+    }
+    if short.matches('(').count() > short.matches(')').count()
+        && let Some(open) = short.rfind(" (")
+    {
+        short.truncate(open);
     }
     format!("The gateway said: {}.", short.trim().trim_end_matches('.'))
 }

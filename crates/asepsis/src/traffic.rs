@@ -18,6 +18,8 @@ const OPENING: usize = 30;
 const OPENING_PAUSE: Duration = Duration::from_millis(350);
 /// Pause afterwards: about 14,000 requests a day, below the daily budget.
 const PAUSE: Duration = Duration::from_secs(6);
+/// Looks, four a second, until a key that was just made is served.
+const KNOWN_TRIES_MAX: usize = 60;
 /// Days a key of the example lives.
 const KEY_DAYS: u32 = 365;
 
@@ -40,6 +42,17 @@ impl Caller {
         // The gateway says itself when something behind it fails; this side must not stop asking.
         config.failures_max = u32::MAX;
         Ok(Self { remote: Remote::connect(config)?, schema })
+    }
+
+    /// Waits until the gateway knows the key: one that was just made is served with the next snapshot.
+    pub async fn wait_until_known(&self) -> anyhow::Result<()> {
+        for _ in 0..KNOWN_TRIES_MAX {
+            if self.remote.metadata().await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        anyhow::bail!("the system does not answer to a key that was just made")
     }
 
     /// Asks about one row; the scores as they came.

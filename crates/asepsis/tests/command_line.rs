@@ -216,6 +216,71 @@ fn a_changed_byte_shuts_the_gate_says_why_and_reads_its_way_back() {
     }
 }
 
+/// Takes one webhook message after the other; gives those that have `word` in them.
+fn wait_for_webhook(listener: &std::net::TcpListener, word: &str) -> String {
+    for _ in 0..50 {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut message = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            let n = stream.read(&mut buffer).unwrap();
+            message.extend(&buffer[..n]);
+            // The body is one JSON object.
+            if n == 0 || message.ends_with(b"}") {
+                break;
+            }
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+        let message = String::from_utf8_lossy(&message).into_owned();
+        if message.contains(word) {
+            return message;
+        }
+    }
+    panic!("no message with {word}");
+}
+
+#[test]
+fn a_shut_gate_falls_back_to_the_last_admitted_version_and_alarms() {
+    let dir = hospital();
+    let hook = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = dir.path().join("hospital/asepsis.toml");
+    let was = std::fs::read_to_string(&config).unwrap();
+    let webhook =
+        format!("[[alerts.webhook]]\nurl = \"http://{}/alarm\"\n\n[[person]]", hook.local_addr().unwrap());
+    std::fs::write(&config, was.replacen("[[person]]", &webhook, 1)).unwrap();
+    let running = Running::start(dir.path());
+    let key = asepsis(dir.path(), &["key", "create", "pathology-lab"]);
+    let key = String::from_utf8_lossy(&key.stdout).lines().next().unwrap().to_owned();
+    let before = text(&asepsis(dir.path(), &["--format", "json", "status"]));
+    assert!(before.contains("\"open\""), "{before}");
+
+    let model = dir.path().join("hospital/models/wdbc_mlp.onnx");
+    let mut bytes = std::fs::read(&model).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&model, bytes).unwrap();
+    let alarm = wait_for_webhook(&hook, "A003");
+    assert!(
+        alarm.contains("gate-shut") && alarm.contains("breast-mass") && alarm.contains("model changed"),
+        "{alarm}"
+    );
+    let after = text(&asepsis(dir.path(), &["status"]));
+    assert!(after.lines().any(|l| l.starts_with("breast-mass") && l.contains("fallback")), "{after}");
+    let answer = running.ask(&key, &honest());
+    assert!(answer.starts_with("HTTP/1.1 200"), "the admitted version goes on: {answer}");
+    let admitted = domain_digest(&example().join("models/wdbc_mlp.onnx"));
+    assert!(answer.contains(&admitted), "the answer is the admitted model's: {answer}");
+
+    let stop = asepsis(dir.path(), &["suspend", "breast-mass", "--reason", "until the vendor explains"]);
+    assert!(stop.status.success(), "{}", text(&stop));
+    let refused = (0..200).map(|_| running.ask(&key, &honest())).find(|a| !a.starts_with("HTTP/1.1 200"));
+    assert!(refused.is_some_and(|a| a.contains("E013")), "a stopped system does not answer");
+}
+
+fn domain_digest(path: &Path) -> String {
+    domain::Digest::of(&std::fs::read(path).unwrap()).to_string()
+}
+
 #[test]
 fn a_risk_is_accepted_only_by_the_right_role_and_for_a_limited_time() {
     let dir = hospital();

@@ -101,6 +101,7 @@ pub struct Hospital {
     pub(crate) changed: tokio::sync::Notify,
     pub(crate) kept_budgets: tokio::sync::Mutex<BTreeMap<domain::ClientId, (i64, u64)>>,
     pub(crate) shut_out: std::sync::atomic::AtomicUsize,
+    pub(crate) loaded: Mutex<BTreeMap<(SystemId, u64), Arc<crate::serving::Loaded>>>,
 }
 
 impl Hospital {

@@ -281,7 +281,37 @@ struct Sample {
     receipt: Option<u64>,
 }
 
+/// Processor time of this process's threads so far, by what they do. It tells the cost of a request on a machine that is
+/// busy with other things too.
+#[derive(Clone, Copy)]
+struct Cpu {
+    serve_ns: u64,
+    ledger_ns: u64,
+}
+
+impl Cpu {
+    fn now() -> Self {
+        let mut cpu = Self { serve_ns: 0, ledger_ns: 0 };
+        for task in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+            let read = |file: &str| std::fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            let ns = read("schedstat").split(' ').next().and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);
+            let name = read("comm");
+            if name.starts_with("serve-") {
+                cpu.serve_ns += ns;
+            } else if name.starts_with("ledger-") {
+                cpu.ledger_ns += ns;
+            }
+        }
+        cpu
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self { serve_ns: self.serve_ns - before.serve_ns, ledger_ns: self.ledger_ns - before.ledger_ns }
+    }
+}
+
 struct Run {
+    cpu: Cpu,
     samples: Vec<Sample>,
     sorted: Vec<u64>,
     refused: usize,
@@ -293,10 +323,10 @@ fn at(sorted: &[u64], percent: usize) -> u64 {
 }
 
 impl Run {
-    fn new(samples: Vec<Sample>, refused: usize, elapsed: Duration) -> Self {
+    fn new(samples: Vec<Sample>, refused: usize, elapsed: Duration, cpu: Cpu) -> Self {
         let mut sorted: Vec<u64> = samples.iter().map(|s| s.us).collect();
         sorted.sort_unstable();
-        Self { samples, sorted, refused, elapsed }
+        Self { cpu, samples, sorted, refused, elapsed }
     }
 
     fn rate(&self) -> f64 {
@@ -309,7 +339,15 @@ impl Run {
 
     fn line(&self) -> String {
         let refused = if self.refused > 0 { format!(", {} not 200", self.refused) } else { String::new() };
-        format!("{:>6.0} requests/s, p50 {} us, p99 {} us{refused}", self.rate(), self.at(50), self.at(99))
+        let each = |ns: u64| ns as f64 / 1e3 / self.samples.len().max(1) as f64;
+        format!(
+            "{:>6.0} requests/s, p50 {} us, p99 {} us, CPU {:.1} us/request in workers, {:.1} in the ledger{refused}",
+            self.rate(),
+            self.at(50),
+            self.at(99),
+            each(self.cpu.serve_ns),
+            each(self.cpu.ledger_ns)
+        )
     }
 }
 
@@ -335,6 +373,7 @@ impl Target {
     /// As many requests as the connections take, for so long or so many.
     fn closed_loop(&self, connections: usize, time: Duration, count: usize) -> Run {
         let next = Arc::new(AtomicUsize::new(0));
+        let cpu = Cpu::now();
         let started = Instant::now();
         let end = started + time;
         let results = runtime().block_on(async {
@@ -367,7 +406,12 @@ impl Target {
         });
         let elapsed = started.elapsed();
         let refused = results.iter().map(|(_, refused)| refused).sum();
-        Run::new(results.into_iter().flat_map(|(samples, _)| samples).collect(), refused, elapsed)
+        Run::new(
+            results.into_iter().flat_map(|(samples, _)| samples).collect(),
+            refused,
+            elapsed,
+            Cpu::now().since(cpu),
+        )
     }
 
     /// Requests at fixed moments, whether or not earlier ones are back: latency counts from the moment it was due.
@@ -375,6 +419,7 @@ impl Target {
         let total = (rate * seconds as f64) as usize;
         let connections = 256;
         let next = Arc::new(AtomicUsize::new(0));
+        let cpu = Cpu::now();
         let started = Instant::now();
         let results = runtime().block_on(async {
             let tasks: Vec<_> = (0..connections)
@@ -408,7 +453,12 @@ impl Target {
         });
         let elapsed = started.elapsed();
         let refused = results.iter().map(|(_, refused)| refused).sum();
-        Run::new(results.into_iter().flat_map(|(samples, _)| samples).collect(), refused, elapsed)
+        Run::new(
+            results.into_iter().flat_map(|(samples, _)| samples).collect(),
+            refused,
+            elapsed,
+            Cpu::now().since(cpu),
+        )
     }
 }
 

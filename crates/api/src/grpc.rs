@@ -126,13 +126,12 @@ impl GrpcInferenceService for Service {
             Arrival { credential: credential(&metadata), system: &system, version: optional(&version) };
         let parse = |limits: &oip::Limits| oip::grpc::message_to_call(message, limits).map(|a| a.call);
         let answer = self.0.infer(arrival, parse).await.map_err(|refused| grpc_status(&refused))?;
-        let receipt = answer.receipt.clone();
-        let (index, advice) = (receipt.ledger_index, receipt.advice.as_str());
+        let (index, advice) = (answer.receipt.ledger_index, answer.receipt.advice.as_str());
         let answer = oip::Answer {
             model_name: answer.system.as_str().to_owned(),
             model_version: Some(answer.version.clone()),
             id: answer.id.clone(),
-            parameters: parameters(&receipt),
+            parameters: parameters(&answer.receipt),
             outputs: answer.into_outputs(),
         };
         let written = oip::grpc::write_answer(&answer, encoding)

@@ -1,8 +1,6 @@
 //! Refusals on the wire: HTTP status and problem details (RFC 9457), gRPC code and trailing metadata. The protocol's own
 //! member `error` is in the body as well, so that its clients show the message.
 
-use std::collections::BTreeMap;
-
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use gateway::{Refusal, Refused};
@@ -11,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use tonic::Code;
 
-use crate::receipt::{ADVICE_HEADER, RECEIPT_HEADER, Said, said};
+use crate::receipt::{ADVICE_HEADER, RECEIPT_HEADER, Verdicts, summary};
 
 /// Media type of problem details.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -82,8 +80,8 @@ struct Problem<'a> {
     what_to_do: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    verdicts: BTreeMap<&'a str, Said<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdicts: Option<Verdicts<'a>>,
     error: String,
 }
 
@@ -114,7 +112,7 @@ impl IntoResponse for Wire {
             code: refusal.code(),
             what_to_do: refusal.what_to_do(),
             receipt: ledger_index.map(|i| i.to_string()),
-            verdicts: said(verdicts),
+            verdicts: (!verdicts.is_empty()).then_some(Verdicts(verdicts)),
             error: one_line(self.0.as_ref()),
         };
         let mut response = Response::new(Body::from(serde_json::to_vec(&problem).unwrap_or_default()));
@@ -138,9 +136,10 @@ impl IntoResponse for Wire {
 /// Code, message and, where guards spoke, what they said: for clients that show one line.
 fn one_line(refused: &Refused) -> String {
     let mut line = format!("{}: {}", refused.refusal.code(), refused.refusal);
-    for (instance, said) in said(&refused.verdicts) {
+    for verdict in &refused.verdicts {
+        let said = summary(&verdict.outcome);
         if let (Some(message), Some(remedy)) = (&said.message, &said.remedy) {
-            line.push_str(&format!("; {instance}: {message} ({remedy})"));
+            line.push_str(&format!("; {}: {message} ({remedy})", verdict.instance));
         }
     }
     line

@@ -1,12 +1,11 @@
 //! The receipt on the wire: parameters of the protocol's answer, and two headers over REST.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-use domain::{GuardVerdict, Outcome, Receipt};
+use domain::{GuardVerdict, Outcome, Receipt, Severity};
 use http::HeaderName;
 use oip::{Param, Params};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Header with the position of the closing entry in the ledger.
 pub const RECEIPT_HEADER: HeaderName = HeaderName::from_static("asepsis-receipt");
@@ -18,7 +17,7 @@ pub const ADVICE_HEADER: HeaderName = HeaderName::from_static("asepsis-advice");
 pub(crate) struct Said<'a> {
     pub(crate) outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) severity: Option<String>,
+    pub(crate) severity: Option<Severity>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) message: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,12 +31,17 @@ const fn is_zero(n: &usize) -> bool {
     *n == 0
 }
 
-/// Instance of the guard → what it said.
-pub(crate) fn said(verdicts: &[GuardVerdict]) -> BTreeMap<&str, Said<'_>> {
-    verdicts.iter().map(|v| (v.instance.as_str(), summary(&v.outcome))).collect()
+/// Instance of the guard → what it said, written straight from the verdicts.
+pub(crate) struct Verdicts<'a>(pub(crate) &'a [GuardVerdict]);
+
+impl Serialize for Verdicts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|v| (&v.instance, summary(&v.outcome))))
+    }
 }
 
-fn summary(outcome: &Outcome) -> Said<'_> {
+/// What a guard said, in short.
+pub(crate) fn summary(outcome: &Outcome) -> Said<'_> {
     let findings = outcome.findings();
     let worst = findings.iter().rev().max_by_key(|f| f.severity);
     let message = match (worst, outcome) {
@@ -47,7 +51,7 @@ fn summary(outcome: &Outcome) -> Said<'_> {
     };
     Said {
         outcome: outcome.word(),
-        severity: worst.map(|f| f.severity.to_string()),
+        severity: worst.map(|f| f.severity),
         message,
         remedy: worst.map(|f| f.remedy.as_str()),
         more: findings.len().saturating_sub(1),
@@ -56,16 +60,14 @@ fn summary(outcome: &Outcome) -> Said<'_> {
 
 /// The parameters of an answer.
 pub(crate) fn parameters(receipt: &Receipt) -> Params {
-    let verdicts = serde_json::to_string(&said(&receipt.verdicts)).unwrap_or_default();
-    [
-        ("asepsis_advice", receipt.advice.as_str().to_owned()),
-        ("asepsis_model", receipt.model.to_string()),
-        ("asepsis_receipt", receipt.ledger_index.to_string()),
-        ("asepsis_verdicts", verdicts),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), Param::String(value)))
-    .collect()
+    let verdicts = serde_json::to_string(&Verdicts(&receipt.verdicts)).unwrap_or_default();
+    let text = |value: String| Param::String(value);
+    Params::from([
+        ("asepsis_advice".to_owned(), text(receipt.advice.as_str().to_owned())),
+        ("asepsis_model".to_owned(), text(receipt.model.to_string())),
+        ("asepsis_receipt".to_owned(), text(receipt.ledger_index.to_string())),
+        ("asepsis_verdicts".to_owned(), text(verdicts)),
+    ])
 }
 
 #[cfg(test)]

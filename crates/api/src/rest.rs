@@ -230,14 +230,14 @@ async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
 }
 
 /// Writes an answer as the caller wanted it.
-fn write(answer: Answer) -> Result<Response, Refusal> {
+fn write(mut answer: Answer) -> Result<Response, Refusal> {
     let (wanted, binary_default) = (answer.wanted.clone(), answer.binary_default);
-    let receipt = answer.receipt.clone();
+    let (index, advice) = (answer.receipt.ledger_index, answer.receipt.advice);
     let answer = oip::Answer {
         model_name: answer.system.as_str().to_owned(),
-        model_version: Some(answer.version.clone()),
-        id: answer.id.clone(),
-        parameters: parameters(&receipt),
+        model_version: Some(std::mem::take(&mut answer.version)),
+        id: answer.id.take(),
+        parameters: parameters(&answer.receipt),
         outputs: answer.into_outputs(),
     };
     let wants = Wants { outputs: &wanted, binary_default };
@@ -248,8 +248,8 @@ fn write(answer: Answer) -> Result<Response, Refusal> {
     let mut response = Response::new(Body::from(written.body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
-    headers.insert(RECEIPT_HEADER, HeaderValue::from(receipt.ledger_index));
-    headers.insert(ADVICE_HEADER, HeaderValue::from_static(receipt.advice.as_str()));
+    headers.insert(RECEIPT_HEADER, HeaderValue::from(index));
+    headers.insert(ADVICE_HEADER, HeaderValue::from_static(advice.as_str()));
     if let Some(length) = header_len {
         headers.insert(HEADER_LENGTH, HeaderValue::from(length));
     }

@@ -282,7 +282,7 @@ impl<'a> OpenEntry<'a> {
             None => audit.metrics.answered(&self.system, &self.client, advice, self.rows),
             Some(code) => audit.metrics.refused(code, Some(&self.system)),
         }
-        count(&audit.metrics, &self.system, verdicts, model_us, model.is_some());
+        count(&audit.metrics, verdicts, model_us, model.is_some());
         let event = || Exchange {
             ledger_index: closed.index,
             at,
@@ -360,8 +360,7 @@ impl Drop for Announcement<'_> {
     }
 }
 
-fn count(metrics: &Metrics, system: &SystemId, verdicts: &[GuardVerdict], model_us: u64, model_ran: bool) {
-    verdicts.iter().for_each(|v| metrics.guard(system, &v.instance, v.outcome.word()));
+fn count(metrics: &Metrics, verdicts: &[GuardVerdict], model_us: u64, model_ran: bool) {
     metrics.guards_us.record(verdicts.iter().map(|v| v.took_us).sum());
     if model_ran {
         metrics.model_us.record(model_us);

@@ -168,6 +168,7 @@ impl Gateway {
             guards.reply(reply?, &mut conclusion.verdicts, metrics).await
         }
         .await;
+        conclusion.verdicts.iter().for_each(|v| grant.version.count(metrics, &grant.system, v));
         conclusion
     }
 

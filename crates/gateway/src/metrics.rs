@@ -18,6 +18,9 @@ pub const BUCKETS_US: [u64; 17] = [
     1_000_000, 4_000_000, 10_000_000,
 ];
 
+/// The words of `Outcome::word`, in the order of the counters.
+pub(crate) const OUTCOMES: [&str; 3] = ["clean", "found", "inconclusive"];
+
 /// A latency histogram in microseconds.
 #[derive(Default)]
 pub struct Histogram {
@@ -69,11 +72,11 @@ impl Histogram {
 }
 
 /// A family of counters told apart by a key, bounded by [`SERIES_MAX`].
-struct Family<K>(RwLock<HashMap<K, Arc<AtomicU64>>>, AtomicU64);
+struct Family<K>(RwLock<HashMap<K, Arc<AtomicU64>>>, Arc<AtomicU64>);
 
 impl<K> Default for Family<K> {
     fn default() -> Self {
-        Self(RwLock::default(), AtomicU64::new(0))
+        Self(RwLock::default(), Arc::default())
     }
 }
 
@@ -89,6 +92,15 @@ impl<K: Eq + Hash + Ord + Clone> Family<K> {
             return;
         }
         counters.entry(key).or_default().fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The counter of a key, or the one for all others when there is no room for another series.
+    fn counter(&self, key: K) -> Arc<AtomicU64> {
+        let mut counters = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if counters.len() >= SERIES_MAX && !counters.contains_key(&key) {
+            return Arc::clone(&self.1);
+        }
+        Arc::clone(counters.entry(key).or_default())
     }
 
     fn sum(&self) -> u64 {
@@ -143,6 +155,11 @@ impl Metrics {
 
     pub(crate) fn refused(&self, code: &'static str, system: Option<&SystemId>) {
         self.refusals.add((code, system.cloned()), 1);
+    }
+
+    /// The counters of one guard, to be kept at hand: clean, found, inconclusive.
+    pub(crate) fn guard_counters(&self, system: &SystemId, instance: &str) -> [Arc<AtomicU64>; 3] {
+        OUTCOMES.map(|outcome| self.guards.counter((system.clone(), instance.to_owned(), outcome)))
     }
 
     pub(crate) fn guard(&self, system: &SystemId, instance: &str, outcome: &'static str) {

@@ -2,15 +2,17 @@
 //! that no exchange sees half of a change.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use access::{KeyTable, Policies};
 use detect::{GuardSet, History};
-use domain::{ClientId, Digest, InputSchema, SystemId};
+use domain::{ClientId, Digest, GuardVerdict, InputSchema, SystemId};
 use oip::TensorSpec;
 use tokio::sync::Semaphore;
 
-use crate::{Budget, Limits, LocalModel};
+use crate::metrics::OUTCOMES;
+use crate::{Budget, Limits, LocalModel, Metrics};
 
 /// Everything that decides over an exchange.
 pub struct Snapshot {
@@ -117,6 +119,7 @@ pub struct Version {
     pub outputs: Vec<TensorSpec>,
     /// Bounds the calls that leave the worker thread.
     pub(crate) slots: Arc<Semaphore>,
+    counters: OnceLock<Vec<(&'static str, [Arc<AtomicU64>; 3])>>,
 }
 
 /// What a version is made of.
@@ -161,7 +164,22 @@ impl Version {
             outputs = local.output_specs();
         }
         let slots = Arc::new(Semaphore::new(concurrency_max.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { model, backend, guards, history, schema, inputs, outputs, slots }
+        Self { model, backend, guards, history, schema, inputs, outputs, slots, counters: OnceLock::new() }
+    }
+
+    /// Counts a verdict. The counters are looked up once for a version, not once for a verdict.
+    pub(crate) fn count(&self, metrics: &Metrics, system: &SystemId, verdict: &GuardVerdict) {
+        let counters = self.counters.get_or_init(|| {
+            let instances = self.guards.instances();
+            instances.iter().map(|i| (i.name, metrics.guard_counters(system, i.name))).collect()
+        });
+        let word = verdict.outcome.word();
+        let known = counters.iter().find(|(name, _)| *name == verdict.instance);
+        let counter = known.and_then(|(_, c)| c.get(OUTCOMES.iter().position(|o| *o == word)?));
+        match counter {
+            Some(counter) => _ = counter.fetch_add(1, Ordering::Relaxed),
+            None => metrics.guard(system, &verdict.instance, word),
+        }
     }
 
     /// The name of the version on the wire: the first 12 digits of the model's digest.

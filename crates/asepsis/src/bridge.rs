@@ -10,11 +10,14 @@ use detect::History;
 use domain::{Digest, SystemId};
 use gateway::{Backend, Budget, LocalModel, Served, ServingState, Snapshot, Version, VersionParts};
 
+/// A version and what it was made of.
+type Made = (Arc<Loaded>, Arc<Version>);
+
 /// What outlives a snapshot: what the guards remember, per system and fit, and the versions that are being served.
 #[derive(Default)]
 pub struct Memories {
     histories: Mutex<BTreeMap<(SystemId, Digest), Arc<History>>>,
-    versions: Mutex<BTreeMap<SystemId, (Arc<Loaded>, Arc<Version>)>>,
+    versions: Mutex<BTreeMap<SystemId, Made>>,
 }
 
 impl Memories {

@@ -119,8 +119,11 @@ pub struct Version {
     pub outputs: Vec<TensorSpec>,
     /// Bounds the calls that leave the worker thread.
     pub(crate) slots: Arc<Semaphore>,
-    counters: OnceLock<Vec<(&'static str, [Arc<AtomicU64>; 3])>>,
+    counters: OnceLock<Vec<GuardCounters>>,
 }
+
+/// A guard instance and its counters: clean, found, inconclusive.
+type GuardCounters = (&'static str, [Arc<AtomicU64>; 3]);
 
 /// What a version is made of.
 pub struct VersionParts {

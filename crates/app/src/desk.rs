@@ -58,11 +58,13 @@ pub async fn quarantine(
     let reason = reason_of(reason)?;
     let by = who.id().to_string();
     let until = hours.map(|h| hospital.now().plus_millis(i64::from(h) * 3_600_000));
-    hospital.record_action(&by, "client-quarantined", client.as_str(), Some(&reason)).await?;
+    // What restricts takes effect before it is written down: a cut in between must not leave the client in.
+    let told = reason.clone();
     let entry =
         Quarantine { client: client.clone(), by: who.id().clone(), reason, at: hospital.now(), until };
     hospital.db.add_quarantine(&entry).await.map_err(state)?;
     hospital.touch_serving();
+    hospital.record_action(&by, "client-quarantined", client.as_str(), Some(&told)).await?;
     Ok(())
 }
 
@@ -111,9 +113,9 @@ pub async fn suspend(
     hospital.demand(who, Action::SuspendSystem, &Resource::System(system.clone()))?;
     let reason = reason_of(reason)?;
     let by = who.id().to_string();
-    hospital.record_action(&by, "system-suspended", system.as_str(), Some(&reason)).await?;
-    set_suspended(hospital, who, system, true, reason).await?;
+    set_suspended(hospital, who, system, true, reason.clone()).await?;
     hospital.touch_serving();
+    hospital.record_action(&by, "system-suspended", system.as_str(), Some(&reason)).await?;
     Ok(())
 }
 
@@ -165,7 +167,13 @@ pub async fn accept_risk(
         return Err(AppError::BadInput(format!("`{}` is met: there is no risk to accept", known.id)));
     }
     let covers: Vec<SubjectRole> = known.requires.iter().flat_map(|r| r.covers.iter().copied()).collect();
-    let subjects = hospital.subjects(&settings).into_iter().filter(|s| covers.contains(&s.role)).collect();
+    let present = hospital.subjects(&settings);
+    if let Some(missing) = covers.iter().find(|role| !present.iter().any(|s| s.role == **role)) {
+        return Err(AppError::BadInput(format!(
+            "the {missing} is not here: there is nothing yet to accept a risk of"
+        )));
+    }
+    let subjects = present.into_iter().filter(|s| covers.contains(&s.role)).collect();
     let acceptance = Acceptance {
         system: system.clone(),
         control: known.id.clone(),

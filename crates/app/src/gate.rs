@@ -181,7 +181,11 @@ fn holds(acceptance: &Acceptance, control: &Control, known: &Knowledge<'_>) -> b
     acceptance.control == control.id
         && acceptance.system == *known.system
         && known.now < acceptance.until
-        && acceptance.subjects.iter().all(|s| now(known, s.role) == Some(s.digest))
+        && control.requires.iter().flat_map(|r| &r.covers).all(|role| {
+            // What was not there when the risk was accepted is not covered by it.
+            let then = acceptance.subjects.iter().find(|s| s.role == *role).map(|s| s.digest);
+            then.is_some() && then == now(known, *role)
+        })
 }
 
 fn now(known: &Knowledge<'_>, role: SubjectRole) -> Option<Digest> {
@@ -360,5 +364,11 @@ mod tests {
         assert!(report(&now, &made, &accepted, 99).open);
         assert!(!report(&now, &made, &accepted, 100).open);
         assert!(!report(&subjects("M", "r", "g"), &made, &accepted, 99).open);
+        let mut of_nothing = accepted.clone();
+        of_nothing[0].subjects.clear();
+        assert!(
+            !report(&now, &made, &of_nothing, 99).open,
+            "made while the content was missing, it covers none"
+        );
     }
 }

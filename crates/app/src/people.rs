@@ -166,10 +166,10 @@ pub async fn create_key(
 /// When `who` may not, or there is no such key.
 pub async fn revoke_key(hospital: &Hospital, who: &Principal, key: &KeyId) -> Result<(), AppError> {
     hospital.demand(who, Action::ManageKeys, &Resource::Hospital)?;
-    hospital.record_action(who.id().as_str(), "key-revoked", key.as_str(), None).await?;
     if !hospital.db.revoke_key(key, hospital.now()).await.map_err(state)? {
         return Err(AppError::BadInput(format!("there is no key `{key}`")));
     }
     hospital.touch_serving();
+    hospital.record_action(who.id().as_str(), "key-revoked", key.as_str(), None).await?;
     Ok(())
 }

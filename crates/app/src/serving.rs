@@ -94,14 +94,19 @@ pub async fn permission(hospital: &Hospital, id: &SystemId) -> Result<Permission
         return Ok(Permission::Suspended { by, reason });
     }
     let system = hospital.system(id)?;
-    let gate = hospital.gate(id, Stage::Deployment)?;
-    let key = version_key(&hospital.subjects(&system));
+    // One look at the content for both: a file that changes in between must not pair one version's gate with another.
+    let subjects = hospital.subjects(&system);
+    let gate = hospital.gate_for(id, Stage::Deployment, &subjects);
+    let key = version_key(&subjects);
     if gate.open
         && let Some(row) = hospital.version(id, &key).await?
     {
         return Ok(match load_once(hospital, &system, &row) {
             Ok(loaded) => {
-                hospital.mark_open(id, row.number).await?;
+                // Only the fallback needs it: what is served must not hang on this note.
+                if let Err(error) = hospital.mark_open(id, row.number).await {
+                    tracing::error!(system = %id, "the version to fall back to could not be noted: {error}");
+                }
                 Permission::Present(loaded)
             }
             Err(why) => {
@@ -117,11 +122,18 @@ pub async fn permission(hospital: &Hospital, id: &SystemId) -> Result<Permission
     if system.fallback == Fallback::LastAdmitted
         && let Some(row) = hospital.last_open_version(id).await?
         && version_key(&row.admitted.subjects) != key
+        && hospital.gate_for(id, Stage::Deployment, &as_admitted(&row.admitted.subjects, &subjects)).open
         && let Ok(loaded) = load_once(hospital, &system, &row)
     {
         return Ok(Permission::Fallback(loaded, because));
     }
     Ok(Permission::Shut(because))
+}
+
+/// The content of an admitted version under the present connections: its own gate must still be open to fall back to it.
+fn as_admitted(admitted: &[Subject], present: &[Subject]) -> Vec<Subject> {
+    let connections = present.iter().filter(|s| s.role == SubjectRole::Integration);
+    admitted.iter().filter(|s| s.role != SubjectRole::Integration).chain(connections).copied().collect()
 }
 
 /// Loads a version, or takes the one that is loaded already: its connection to a remote server, with what is known of

@@ -15,24 +15,40 @@ impl Hospital {
     pub async fn refresh_gates(&self) -> Result<bool, AppError> {
         let systems: Vec<SystemId> = self.settings().systems.keys().cloned().collect();
         let mut changed = false;
+        let mut failed = None;
         for id in systems {
-            let report = self.gate(&id, Stage::Deployment)?;
-            let before = {
-                let mut gates = self.gates.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                gates.insert(id.clone(), report.clone())
-            };
-            let same =
-                before.as_ref().is_some_and(|b| b.open == report.open && b.because() == report.because());
-            if same {
-                continue;
+            match self.refresh_gate(&id).await {
+                Ok(differs) => changed |= differs,
+                // The other systems must not wait for this one; it is tried again with the next look.
+                Err(error) => failed = Some(error),
             }
-            changed = true;
-            self.record_gate(&id, before.as_ref(), &report).await?;
         }
         if changed {
             self.touch_serving();
         }
-        Ok(changed)
+        failed.map_or(Ok(changed), Err)
+    }
+
+    /// Judges one gate again. It counts as known only when it is written down.
+    async fn refresh_gate(&self, id: &SystemId) -> Result<bool, AppError> {
+        let subjects = self.subjects(&self.system(id)?);
+        let report = self.gate_for(id, Stage::Deployment, &subjects);
+        let version = crate::serving::version_key(&subjects);
+        let lock = || self.gates.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let before = lock().get(id).cloned();
+        let same = before
+            .as_ref()
+            .is_some_and(|(b, v)| b.open == report.open && b.because() == report.because() && *v == version);
+        if same {
+            return Ok(false);
+        }
+        if !report.open {
+            // Stop serving first, write it down second.
+            self.touch_serving();
+        }
+        self.record_gate(id, before.as_ref().map(|(b, _)| b), &report).await?;
+        lock().insert(id.clone(), (report, version));
+        Ok(true)
     }
 
     async fn record_gate(

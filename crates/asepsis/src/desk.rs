@@ -56,24 +56,30 @@ impl House for Desk {
     }
 
     async fn act(&self, who: &Principal, command: Command) -> Result<(), AppError> {
-        let hospital = &self.hospital;
-        match command {
-            Command::Acknowledge { alarm } => desk::acknowledge(hospital, who, alarm).await,
-            Command::Quarantine { client, reason, hours } => {
-                desk::quarantine(hospital, who, &client, &reason, hours).await
-            }
-            Command::LiftQuarantine { client } => desk::lift_quarantine(hospital, who, &client).await,
-            Command::Suspend { system, reason } => desk::suspend(hospital, who, &system, &reason).await,
-            Command::Resume { system } => desk::resume(hospital, who, &system).await,
-            Command::AcceptRisk { system, control, days, reason } => {
-                desk::accept_risk(hospital, who, &system, &control, days, &reason).await.map(|_| ())
-            }
-            Command::Flag { ledger_index, reason } => {
-                desk::flag(hospital, who, ledger_index, reason.as_deref()).await
-            }
-            Command::Review { system } => desk::review(hospital, who, &system).await.map(|_| ()),
-            Command::Readmit { system } => desk::readmit(hospital, who, &system).await.map(|_| ()),
-            Command::Reload => desk::reload(hospital, who).await,
+        // On its own task: a browser that goes away must not cut an action between ledger and state.
+        let (hospital, who) = (Arc::clone(&self.hospital), who.clone());
+        let done = tokio::spawn(async move { perform(&hospital, &who, command).await }).await;
+        done.unwrap_or_else(|_| Err(AppError::Internal("the action was cut off".to_owned())))
+    }
+}
+
+async fn perform(hospital: &Hospital, who: &Principal, command: Command) -> Result<(), AppError> {
+    match command {
+        Command::Acknowledge { alarm } => desk::acknowledge(hospital, who, alarm).await,
+        Command::Quarantine { client, reason, hours } => {
+            desk::quarantine(hospital, who, &client, &reason, hours).await
         }
+        Command::LiftQuarantine { client } => desk::lift_quarantine(hospital, who, &client).await,
+        Command::Suspend { system, reason } => desk::suspend(hospital, who, &system, &reason).await,
+        Command::Resume { system } => desk::resume(hospital, who, &system).await,
+        Command::AcceptRisk { system, control, days, reason } => {
+            desk::accept_risk(hospital, who, &system, &control, days, &reason).await.map(|_| ())
+        }
+        Command::Flag { ledger_index, reason } => {
+            desk::flag(hospital, who, ledger_index, reason.as_deref()).await
+        }
+        Command::Review { system } => desk::review(hospital, who, &system).await.map(|_| ()),
+        Command::Readmit { system } => desk::readmit(hospital, who, &system).await.map(|_| ()),
+        Command::Reload => desk::reload(hospital, who).await,
     }
 }

@@ -112,6 +112,13 @@ pub async fn watch(hospital: Arc<Hospital>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
+        if let Some(failure) = hospital.log().failure() {
+            // A full disk that has room again must not need a restart.
+            match hospital.log().reopen() {
+                Ok(_) => tracing::warn!("the ledger takes entries again after: {failure}"),
+                Err(error) => tracing::error!("the ledger takes no entries: {error}"),
+            }
+        }
         report("gates", hospital.refresh_gates().await.map(|_| ()));
         report("quarantine", hospital.end_quarantines().await);
     }
@@ -121,9 +128,13 @@ pub async fn watch(hospital: Arc<Hospital>) {
 pub async fn serve_changes(hospital: Arc<Hospital>, gateway: Arc<Gateway>, memories: Arc<Memories>) {
     loop {
         hospital.serving_changed().await;
-        match bridge::snapshot(&hospital, &memories).await {
-            Ok(snapshot) => gateway.replace(snapshot),
-            Err(error) => tracing::error!("what is served could not be refreshed: {error}"),
+        // Until it works: a stop or a quarantine that is not served is none.
+        loop {
+            match bridge::snapshot(&hospital, &memories).await {
+                Ok(snapshot) => break gateway.replace(snapshot),
+                Err(error) => tracing::error!("what is served could not be refreshed: {error}"),
+            }
+            tokio::time::sleep(WATCH_EVERY).await;
         }
     }
 }

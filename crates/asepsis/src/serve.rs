@@ -257,6 +257,10 @@ fn start_tasks(
         tokio::spawn(keep::save(h(), g(), m())),
         tokio::spawn(alerts::send(h())),
         tokio::spawn({
+            let gateway = g();
+            async move { gateway.keep_house().await }
+        }),
+        tokio::spawn({
             let hospital = h();
             async move {
                 if let Err(error) = control::listen(hospital).await {

@@ -156,6 +156,8 @@ fn a_model_is_admitted_served_guarded_and_on_the_record_after_kill_nine() {
     assert!(impossible.starts_with("HTTP/1.1 4"), "{impossible}");
     assert!(impossible.contains("E014") && impossible.contains("mean_radius"), "{impossible}");
     assert!(!impossible.contains("9999"), "no value of a patient comes back");
+    let named = running.ask(&key, &honest().replace("\"input\"", "\"Jane Doe MRN 1234567\""));
+    assert!(named.starts_with("HTTP/1.1 4"), "{named}");
     assert!(running.ask("asepsis_nokey_wrong", &honest()).starts_with("HTTP/1.1 401"));
 
     running.kill();
@@ -163,6 +165,9 @@ fn a_model_is_admitted_served_guarded_and_on_the_record_after_kill_nine() {
     assert!(whole.status.success(), "{}", text(&whole));
     let entry = asepsis(dir.path(), &["audit", "show", &receipt.to_string(), "-n", "1"]);
     assert!(text(&entry).contains("\"type\":\"closed\""), "{}", text(&entry));
+
+    let everything = text(&asepsis(dir.path(), &["audit", "show", "0", "-n", "1000"]));
+    assert!(everything.contains("\"E014\"") && !everything.contains("Jane"), "a caller's text is not kept");
 
     let proof = asepsis(dir.path(), &["audit", "prove", &receipt.to_string()]);
     let file = dir.path().join("receipt.proof");

@@ -60,6 +60,7 @@ pub async fn admit(
         keep_version(hospital, &system, version).await?;
     }
     hospital.refresh_gates().await?;
+    hospital.touch_serving();
     Ok(Admission { system: id.clone(), evidence: made, gate: hospital.gate(id, Stage::Deployment)? })
 }
 

@@ -25,11 +25,14 @@ impl Hospital {
         Ok(self.db.anchor().await.map_err(state)?.map(|a| (a.size, Hash::new(*a.root.as_bytes()))))
     }
 
-    /// Writes down how far the state database has followed the ledger.
+    /// Writes down how far the state database has followed the ledger; not past an entry that is not in it.
     ///
     /// # Errors
     /// When the state cannot be written.
     pub async fn save_anchor(&self) -> Result<(), AppError> {
+        if self.unprojected.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some() {
+            return Ok(());
+        }
         let head = self.log.head();
         let anchor =
             Anchor { size: head.size, root: Digest::from_bytes(*head.root.as_bytes()), at: self.now() };

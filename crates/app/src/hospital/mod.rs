@@ -81,6 +81,22 @@ pub(crate) struct Facts {
     pub(crate) acceptances: Vec<Acceptance>,
 }
 
+/// An entry on its way from the ledger into the state.
+struct Pending<'a> {
+    hospital: &'a Hospital,
+    index: u64,
+    done: bool,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            let mut lowest = self.hospital.unprojected.lock().unwrap_or_else(PoisonError::into_inner);
+            *lowest = Some(lowest.map_or(self.index, |at| at.min(self.index)));
+        }
+    }
+}
+
 /// The handle. Cheap to share in an `Arc`.
 pub struct Hospital {
     pub(crate) paths: Paths,
@@ -96,11 +112,14 @@ pub struct Hospital {
     pub(crate) files: FileDigests,
     pub(crate) digest_key: [u8; 32],
     pub(crate) facts: Mutex<BTreeMap<SystemId, Facts>>,
-    pub(crate) gates: Mutex<BTreeMap<SystemId, GateReport>>,
+    pub(crate) gates: Mutex<BTreeMap<SystemId, (GateReport, domain::Digest)>>,
+    /// The lowest ledger position that is not in the state yet, if a projection failed or was cut off.
+    pub(crate) unprojected: Mutex<Option<u64>>,
     pub(crate) admitting: tokio::sync::Mutex<()>,
     pub(crate) changed: tokio::sync::Notify,
     pub(crate) kept_budgets: tokio::sync::Mutex<BTreeMap<domain::ClientId, (i64, u64)>>,
     pub(crate) shut_out: std::sync::atomic::AtomicUsize,
+    pub(crate) kept_decisions: std::sync::atomic::AtomicU64,
     pub(crate) loaded: Mutex<BTreeMap<(SystemId, u64), Arc<crate::serving::Loaded>>>,
 }
 
@@ -194,19 +213,20 @@ impl Hospital {
     /// When there is no such system.
     pub fn gate(&self, id: &SystemId, stage: Stage) -> Result<GateReport, AppError> {
         let system = self.system(id)?;
-        let subjects = self.subjects(&system);
+        Ok(self.gate_for(id, stage, &self.subjects(&system)))
+    }
+
+    /// Judges a gate for given content.
+    pub(crate) fn gate_for(&self, id: &SystemId, stage: Stage, subjects: &[Subject]) -> GateReport {
         let facts = self.facts().get(id).cloned().unwrap_or_default();
-        Ok(gate::judge(
-            &self.controls,
-            stage,
-            &Knowledge {
-                system: id,
-                subjects: &subjects,
-                evidence: &facts.evidence,
-                acceptances: &facts.acceptances,
-                now: self.now(),
-            },
-        ))
+        let known = Knowledge {
+            system: id,
+            subjects,
+            evidence: &facts.evidence,
+            acceptances: &facts.acceptances,
+            now: self.now(),
+        };
+        gate::judge(&self.controls, stage, &known)
     }
 
     /// Writes a record into the ledger, waits until it is durable, then brings the state up to date.
@@ -217,8 +237,12 @@ impl Hospital {
         let bytes = serde_json::to_vec(&record).map_err(|e| AppError::Internal(e.to_string()))?;
         let appended =
             self.log.append_when_room(&bytes).await.map_err(|e| AppError::Ledger(e.to_string()))?;
+        // Dropped before it is done, by an error or by a caller that went away, it keeps the anchor from passing this
+        // entry, so that the next start applies it.
+        let mut pending = Pending { hospital: self, index: appended.index(), done: false };
         let index = appended.durable().await.map_err(|e| AppError::Ledger(e.to_string()))?;
         self.project(index, &record).await?;
+        pending.done = true;
         Ok(index)
     }
 

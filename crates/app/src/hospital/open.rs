@@ -73,7 +73,9 @@ impl Hospital {
             changed: tokio::sync::Notify::new(),
             kept_budgets: tokio::sync::Mutex::default(),
             shut_out: std::sync::atomic::AtomicUsize::new(0),
+            kept_decisions: std::sync::atomic::AtomicU64::new(0),
             loaded: Mutex::default(),
+            unprojected: Mutex::default(),
             paths,
         });
         hospital.catch_up(anchor.map_or(0, |a| a.size)).await?;

@@ -12,6 +12,8 @@ use crate::overview::{ClientCard, GuardLine, LedgerHead, Overview, Serving, Syst
 
 /// Alarms on the overview.
 const ALARMS_MAX: u32 = 40;
+/// Decisions written between two prunings of the state.
+const PRUNE_EVERY: u64 = 1_000;
 /// Decisions on the overview.
 const DECISIONS_SHOWN: usize = 40;
 
@@ -211,7 +213,9 @@ impl Hospital {
     /// When the state cannot be written.
     pub async fn keep_decisions(&self, rows: &[DecisionRow]) -> Result<(), AppError> {
         self.db.insert_decisions(rows).await.map_err(state)?;
-        let now_and_then = rows.first().is_some_and(|r| r.ledger_index % 64 == 0);
+        let written = u64::try_from(rows.len()).unwrap_or(0);
+        let before = self.kept_decisions.fetch_add(written, std::sync::atomic::Ordering::Relaxed);
+        let now_and_then = before / PRUNE_EVERY != (before + written) / PRUNE_EVERY;
         if now_and_then {
             self.db.prune_decisions(DECISIONS_KEPT).await.map_err(state)?;
         }

@@ -67,8 +67,8 @@ impl Hospital {
                 self.db.insert_evidence(index, evidence).await.map_err(state)?;
                 let mut facts = self.facts();
                 let known = &mut facts.entry(evidence.system.clone()).or_default().evidence;
-                if known.last().is_none_or(|(last, _)| *last < index) {
-                    known.push((index, evidence.clone()));
+                if let Err(place) = known.binary_search_by_key(&index, |(at, _)| *at) {
+                    known.insert(place, (index, evidence.clone()));
                 }
                 if known.len() > EVIDENCE_MAX {
                     known.remove(0);

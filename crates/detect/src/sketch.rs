@@ -185,8 +185,8 @@ pub(crate) fn squared_distance(a: &Sketch, b: &Sketch) -> u32 {
     sum.unsigned_abs()
 }
 
-/// Axes that [`is_beyond`] looks at: the widest, which tell most patients apart.
-const HEAD: usize = 8;
+/// Axes that the memory looks at first: the widest, which tell most patients apart.
+pub(crate) const HEAD: usize = 8;
 
 /// True when the widest axes alone put two sketches further apart than `limit` (squared steps): a cheap way to pass
 /// over nearly all stored queries.

@@ -109,34 +109,51 @@ pub async fn send(hospital: Arc<Hospital>) {
         tracing::error!("webhooks are off: no connection can be set up");
         return;
     };
-    let mut last = hospital.newest_alarm().await.unwrap_or(0);
     let mut changes = hospital.live().subscribe();
+    // What was raised while the program started, or was not sent before it was cut off, is sent first.
     loop {
-        match changes.recv().await {
-            Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
-            Ok(app::live::Change::Decision(_)) => continue,
-            _ => {}
+        if let Err(error) = send_fresh(&hospital, &outbound).await {
+            tracing::error!("alarms for webhooks could not be read: {error}");
         }
-        let hooks = hospital.settings().webhooks.clone();
-        let Ok(fresh) = hospital.alarms_after(last).await else { continue };
-        for alarm in fresh {
-            last = last.max(alarm.id);
-            let level = if alarm.severity >= Severity::High { "urgent" } else { "notice" };
-            let body = serde_json::json!({
-                "source": "asepsis", "hospital": hospital.settings().hospital, "level": level, "alarm": alarm.alarm,
-                "name": alarm.name, "severity": alarm.severity, "at": alarm.at.to_string(), "system": alarm.system,
-                "client": alarm.client, "message": alarm.message,
-            });
-            let Ok(body) = serde_json::to_vec(&body) else { continue };
-            for hook in &hooks {
-                let token = hook.token.as_ref().map(|t| upstream::Secret::new(t.clone()));
-                let sent = outbound
-                    .post_json(&hook.url, body.clone(), token.as_ref(), upstream::Delivery::default())
-                    .await;
-                if let Err(error) = sent {
-                    tracing::error!("webhook: {error}");
-                }
+        loop {
+            match changes.recv().await {
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                Ok(app::live::Change::Decision(_)) => {}
+                _ => break,
             }
         }
+    }
+}
+
+/// Sends the alarms that the webhooks were not told of yet, oldest first.
+async fn send_fresh(hospital: &Hospital, outbound: &upstream::Outbound) -> Result<(), app::AppError> {
+    let hooks = hospital.settings().webhooks.clone();
+    let last = hospital.told_through().await?;
+    for alarm in hospital.alarms_after(last).await? {
+        for hook in &hooks {
+            send_one(hospital, outbound, hook, &alarm).await;
+        }
+        hospital.set_told_through(alarm.id).await?;
+    }
+    Ok(())
+}
+
+async fn send_one(
+    hospital: &Hospital,
+    outbound: &upstream::Outbound,
+    hook: &app::config::WebhookSettings,
+    alarm: &app::live::AlarmRow,
+) {
+    let level = if alarm.severity >= Severity::High { "urgent" } else { "notice" };
+    let body = serde_json::json!({
+        "source": "asepsis", "hospital": hospital.settings().hospital, "level": level, "alarm": alarm.alarm,
+        "name": alarm.name, "severity": alarm.severity, "at": alarm.at.to_string(), "system": alarm.system,
+        "client": alarm.client, "message": alarm.message,
+    });
+    let token = hook.token.as_ref().map(|t| upstream::Secret::new(t.clone()));
+    let sent =
+        outbound.post_json(&hook.url, body.to_string(), token.as_ref(), upstream::Delivery::default()).await;
+    if let Err(error) = sent {
+        tracing::error!("webhook: {error}");
     }
 }

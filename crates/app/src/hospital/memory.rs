@@ -134,6 +134,23 @@ impl Hospital {
         Ok(all.into_iter().map(|(client, rows)| (client, day, rows)).collect())
     }
 
+    /// Number of the last alarm that the webhooks were told of.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn told_through(&self) -> Result<i64, AppError> {
+        let number = self.db.meta("webhook.told").await.map_err(state)?;
+        Ok(number.and_then(|n| n.parse().ok()).unwrap_or(0))
+    }
+
+    /// Remembers it.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn set_told_through(&self, alarm: i64) -> Result<(), AppError> {
+        self.db.set_meta("webhook.told", &alarm.to_string()).await.map_err(state)
+    }
+
     /// Lets clients in again whose quarantine ran out.
     ///
     /// # Errors

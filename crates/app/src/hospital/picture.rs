@@ -190,14 +190,6 @@ impl Hospital {
         Ok(fresh)
     }
 
-    /// The number of the newest alarm, 0 when there is none.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub async fn newest_alarm(&self) -> Result<i64, AppError> {
-        Ok(self.alarms_after(0).await?.last().map_or(0, |a| a.id))
-    }
-
     /// Clients that are shut out now, and why.
     ///
     /// # Errors

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 /// Longest wait for any one command.
 const ANSWER_S_MAX: u64 = 120;
 
+/// Looks for an element that a page change took away.
+const STALE_TRIES_MAX: usize = 50;
+
 /// A running browser; ended when dropped.
 pub struct Browser {
     driver: Child,
@@ -63,7 +66,7 @@ pub fn start() -> Option<Browser> {
     let wanted = json!({ "capabilities": { "alwaysMatch": {
         "browserName": "chrome",
         "goog:loggingPrefs": { "browser": "ALL" },
-        "timeouts": { "script": ANSWER_S_MAX * 500 },
+        "timeouts": { "script": ANSWER_S_MAX * 500, "implicit": 10_000 },
         "goog:chromeOptions": { "binary": binaries[0], "args": args },
     } } });
     let made = browser.call("POST", "/session", &wanted).expect("a browser session");
@@ -154,14 +157,18 @@ impl Browser {
             .unwrap_or_else(|e| panic!("{css}: {e}"));
     }
 
-    /// The visible text; works without script in the page.
+    /// The visible text; works without script in the page. A page that is being replaced may take an element away
+    /// between finding and reading it: then it is looked for again, a bounded number of times.
     pub fn text(&self, css: &str) -> String {
-        let id = self.find(css);
-        self.call("GET", &self.at(&format!("/element/{id}/text")), &json!({}))
-            .unwrap()
-            .as_str()
-            .unwrap()
-            .to_owned()
+        let mut last = String::new();
+        for _ in 0..STALE_TRIES_MAX {
+            let id = self.find(css);
+            match self.call("GET", &self.at(&format!("/element/{id}/text")), &json!({})) {
+                Ok(text) => return text.as_str().unwrap().to_owned(),
+                Err(error) => last = error,
+            }
+        }
+        panic!("{css}: {last}")
     }
 
     /// Sends a command of the Chrome DevTools protocol.

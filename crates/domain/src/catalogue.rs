@@ -24,6 +24,8 @@ pub enum Kind {
     Refusal,
     /// A message that asks a person to look.
     Alarm,
+    /// Something the scanner of artefacts looks for.
+    Rule,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             Self::Control => "control",
             Self::Refusal => "refusal",
             Self::Alarm => "alarm",
+            Self::Rule => "rule",
         }
     }
 }

@@ -41,6 +41,9 @@ pub struct Location {
     /// Feature, tensor, key or file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<String>,
+    /// Byte in a file, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub byte: Option<u64>,
 }
 
 impl Location {
@@ -51,23 +54,24 @@ impl Location {
 
     /// A named part.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { row: None, name: Some(name.into()) }
+        Self { name: Some(name.into()), ..Self::default() }
     }
 
     /// A row of a batch, and perhaps a feature in it.
     pub fn row(row: usize, name: Option<&str>) -> Self {
-        Self { row: u32::try_from(row).ok(), name: name.map(str::to_owned) }
+        Self { row: u32::try_from(row).ok(), name: name.map(str::to_owned), byte: None }
     }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.name, self.row) {
-            (Some(name), Some(row)) => write!(f, "`{name}` in row {row}"),
-            (Some(name), None) => write!(f, "`{name}`"),
-            (None, Some(row)) => write!(f, "row {row}"),
-            (None, None) => f.write_str("the whole input"),
+            (Some(name), Some(row)) => write!(f, "`{name}` in row {row}")?,
+            (Some(name), None) => write!(f, "`{name}`")?,
+            (None, Some(row)) => write!(f, "row {row}")?,
+            (None, None) => f.write_str("the whole input")?,
         }
+        self.byte.map_or(Ok(()), |byte| write!(f, " at byte {byte}"))
     }
 }
 

@@ -1,0 +1,49 @@
+//! One file per format: its catalogue entries, its reader, its tests.
+
+use domain::Entry;
+
+use crate::{Context, Part, Source};
+
+mod text;
+
+/// What a format is recognised by.
+pub struct Input<'a> {
+    /// Name of the part; shown, and a hint for what nothing in the content can tell. Never decides alone.
+    pub name: &'a str,
+    /// All bytes.
+    pub source: &'a dyn Source,
+    /// The first 64 KiB, or all.
+    pub head: &'a [u8],
+    /// The last 64 KiB, or all.
+    pub tail: &'a [u8],
+}
+
+/// How sure a format is that the bytes are its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sure {
+    /// Last resort, for example "it is text".
+    Fallback,
+    /// The bytes parse as the format, but could be something else.
+    Likely,
+    /// A magic number or structure that nothing else has.
+    Certain,
+}
+
+/// One file format.
+pub trait Format: Sync {
+    /// Short name, shown and used in reports: `pickle`, `zip`, `onnx`.
+    fn name(&self) -> &'static str;
+
+    /// Whether the bytes are of this format. Cheap, bounded, looks at content.
+    fn recognise(&self, input: &Input<'_>) -> Option<Sure>;
+
+    /// Reads all of it: facts, findings, what is inside, and what it could not read. Never fails: what goes wrong is
+    /// `cx.unread` or a finding.
+    fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>);
+}
+
+/// All formats. Order decides nothing.
+pub(crate) const FORMATS: &[&dyn Format] = &[&text::Text];
+
+/// Catalogue entries of all formats.
+pub(crate) const ENTRIES: &[&[&Entry]] = &[];

@@ -1,0 +1,42 @@
+//! L2: what a model file is and what it could do, found without running any of it.
+//!
+//! [`scan`] takes the bytes of one file, [`scan_members`] those of a folder. Both give a [`Part`]: a tree of what is
+//! inside, each part with its format, its findings, and what could not be read. The verdict follows from the tree:
+//! `found` when something dangerous is in it, else `inconclusive` when something was not understood, else `clean`.
+//!
+//! A format is recognised by its content, never by a name. One file of `formats/` per format: its catalogue entries,
+//! its reader, its tests. Formats that consist of several files (a repository, a zip with a layout of its own) are
+//! one file each in `layouts/`. Nothing here opens a file, reads a clock or runs anything it reads.
+
+mod context;
+mod facts;
+mod formats;
+mod layouts;
+mod limits;
+mod part;
+mod source;
+
+pub use context::Context;
+pub use facts::{Facts, Port};
+pub use limits::Limits;
+pub use part::{Part, Unread, Verdict};
+pub use source::{Cursor, Member, Range, ReadError, Source};
+
+/// Everything this crate can find: the rules of the scanner.
+pub fn entries() -> impl Iterator<Item = &'static domain::Entry> {
+    formats::ENTRIES.iter().chain(layouts::ENTRIES).flat_map(|list| list.iter().copied())
+}
+
+/// Scans one file. `name` is only shown, it decides nothing.
+pub fn scan(name: &str, source: &dyn Source, limits: &Limits) -> Part {
+    let mut cx = Context::new(limits);
+    cx.scan(name, source)
+}
+
+/// Scans the files of one folder, and what they are together. Names are paths below the folder, with `/`.
+pub fn scan_members(name: &str, members: &[Member<'_>], limits: &Limits) -> Part {
+    let mut cx = Context::new(limits);
+    let mut part = Part::new(name, "folder", members.iter().map(|m| m.source.len()).sum());
+    cx.members(&mut part, members);
+    part
+}

@@ -160,14 +160,19 @@ impl<'l> Context<'l> {
 
     /// Scans the members of an archive or folder: each by itself, and what they are together.
     pub fn members(&mut self, part: &mut Part, members: &[Member<'_>]) {
+        let children = members.iter().map(|m| self.scan(m.name, m.source)).collect();
+        self.join(part, members, children);
+    }
+
+    /// What members that were scanned by themselves (same order) are together.
+    pub(crate) fn join(&mut self, part: &mut Part, members: &[Member<'_>], children: Vec<Part>) {
         let listing = Listing { members };
         let layouts: Vec<_> = LAYOUTS.iter().filter(|l| l.recognise(&listing)).collect();
         if let Some(first) = layouts.first() {
             part.format = format!("{}:{}", part.format, first.name());
         }
-        for member in members {
+        for (member, mut child) in members.iter().zip(children) {
             let role = layouts.iter().find_map(|l| l.role(&listing, member.name)).unwrap_or(Role::Any);
-            let mut child = self.scan(member.name, member.source);
             if role == Role::Weights && child.format == "unknown" {
                 "weights".clone_into(&mut child.format);
                 child.unread.clear();
@@ -177,6 +182,14 @@ impl<'l> Context<'l> {
         for layout in layouts {
             layout.read(&listing, part, self);
         }
+    }
+
+    /// Goes into a container that is no part of another, for the names of places.
+    pub(crate) fn inside<T>(&mut self, name: &str, then: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(name.to_owned());
+        let out = then(self);
+        self.path.pop();
+        out
     }
 }
 

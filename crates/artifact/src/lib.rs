@@ -36,7 +36,20 @@ pub fn scan(name: &str, source: &dyn Source, limits: &Limits) -> Part {
 /// Scans the files of one folder, and what they are together. Names are paths below the folder, with `/`.
 pub fn scan_members(name: &str, members: &[Member<'_>], limits: &Limits) -> Part {
     let mut cx = Context::new(limits);
-    let mut part = Part::new(name, "folder", members.iter().map(|m| m.source.len()).sum());
-    cx.members(&mut part, members);
+    let mut part = folder(name, members);
+    cx.inside(name, |cx| cx.members(&mut part, members));
     part
+}
+
+/// What the files of a folder are together, when each was scanned by itself before (`parts`, same order), for example
+/// on several threads.
+pub fn join(name: &str, members: &[Member<'_>], parts: Vec<Part>, limits: &Limits) -> Part {
+    let mut cx = Context::new(limits);
+    let mut part = folder(name, members);
+    cx.inside(name, |cx| cx.join(&mut part, members, parts));
+    part
+}
+
+fn folder(name: &str, members: &[Member<'_>]) -> Part {
+    Part::new(name, "folder", members.iter().map(|m| m.source.len()).sum())
 }

@@ -32,6 +32,10 @@ use oip::Wants;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// The allocator of the product; both sides of each ratio have it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Different requests in circulation: interpolations between patients, so that no guard sees the same row at once.
 const BODIES: usize = 16_384;
 const PATH: &str = "/v2/models/breast-mass/infer";
@@ -67,11 +71,19 @@ fn main() {
     for round in 0..3 {
         let (wait_before, count_before) = commit(&bench.gateway);
         let plain = bare.closed_loop(connections, Duration::from_secs(seconds as u64), usize::MAX);
+        let before = bench.ledger.log.stats().0;
         let full = guarded.closed_loop(connections, Duration::from_secs(seconds as u64), usize::MAX);
         let (wait, count) = commit(&bench.gateway);
         let wait_us = (wait - wait_before).checked_div(count - count_before).unwrap_or(0);
         println!("round {round}: bare    {}", plain.line());
+        let after = bench.ledger.log.stats().0;
+        let commits = (after.commits - before.commits).max(1);
         println!("         guarded {}; commit wait mean {wait_us} us", full.line());
+        println!(
+            "         {commits} commits of {} entries on average, write and sync {} us each",
+            (after.entries - before.entries) / commits,
+            (after.sync_time - before.sync_time).as_micros() / u128::from(commits)
+        );
         println!("         ratio {:.2}", full.rate() / plain.rate());
         rounds.push((plain.rate(), full.rate()));
     }

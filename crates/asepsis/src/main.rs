@@ -22,6 +22,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// An exchange makes some hundred short-lived allocations, many freed by another thread: measured a tenth of its whole time with
+/// the system's allocator (docs/benchmarks.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     match cli::run(arguments) {

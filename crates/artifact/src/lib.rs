@@ -14,6 +14,7 @@ mod formats;
 mod layouts;
 mod limits;
 mod part;
+mod pickle;
 mod source;
 
 pub use context::Context;

@@ -33,9 +33,14 @@ impl Page {
 /// # Errors
 /// When the shipped controls do not parse.
 pub fn pages(more: &[&Entry]) -> Result<Vec<Page>, AppError> {
-    let entries =
-        detect::ENTRIES.iter().chain(crate::checks::ENTRIES).chain(crate::alarms::ENTRIES).chain(more);
+    let entries = detect::ENTRIES
+        .iter()
+        .chain(crate::checks::ENTRIES)
+        .chain(crate::alarms::ENTRIES)
+        .chain(more)
+        .copied();
     let mut pages: Vec<Page> = entries
+        .chain(artifact::entries().map(|e| -> &Entry { e }))
         .map(|e| Page {
             id: e.id.to_owned(),
             name: e.name.to_owned(),

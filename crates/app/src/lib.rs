@@ -17,6 +17,7 @@ pub mod live;
 mod loosening;
 pub mod overview;
 pub mod people;
+pub mod scan;
 pub mod scorer;
 pub mod serving;
 pub mod subjects;

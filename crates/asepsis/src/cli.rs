@@ -8,7 +8,7 @@ use app::command::Command;
 use clap::{Parser, Subcommand, ValueEnum};
 use domain::{ClientId, KeyId, Stage, SystemId};
 
-use crate::{data, local, serve};
+use crate::{data, local, scan, serve};
 
 /// Built-in security for clinical AI, from procurement to routine use.
 #[derive(Parser)]
@@ -44,6 +44,8 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
+    /// For code hosts and security dashboards (scans).
+    Sarif,
 }
 
 #[derive(Subcommand)]
@@ -60,6 +62,8 @@ pub enum Verb {
         #[arg(long)]
         schema: bool,
     },
+    /// Say what is in a model file, folder or archive, and whether it could do harm; nothing of it is run
+    Scan(scan::ScanArguments),
     /// Check the present version of a system and write evidence
     Admit {
         system: SystemId,
@@ -197,7 +201,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
     let place = local::Place::find(&arguments)?;
     let person = arguments.person.clone().unwrap_or_else(|| app::people::LOCAL.to_owned());
     let format = arguments.format;
+    if format == Format::Sarif && !matches!(arguments.command, Verb::Scan(_)) {
+        bail!("only `asepsis scan` answers in SARIF: use --format text or json");
+    }
     match arguments.command {
+        Verb::Scan(ref scan) => scan::run(scan, format),
         Verb::Up(ref up) => serve::up(&place, up),
         Verb::Serve(ref serve) => serve::serve(&place, serve),
         Verb::CheckConfig { file, schema } => check_config(&place, file, schema),

@@ -106,7 +106,7 @@ pub fn perform(place: &Place, person: &str, format: Format, command: Command) ->
 fn print_reply(reply: &Reply, format: Format) -> anyhow::Result<()> {
     match format {
         Format::Text => println!("{}", reply.text.trim_end()),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&reply.json)?),
+        Format::Json | Format::Sarif => println!("{}", serde_json::to_string_pretty(&reply.json)?),
     }
     Ok(())
 }

@@ -18,6 +18,22 @@ impl Timestamp {
         Self(ms)
     }
 
+    /// Midnight, UTC, at the start of a day of the proleptic Gregorian calendar; `None` for a day that does not exist.
+    pub fn from_date(year: i64, month: u8, day: u8) -> Option<Self> {
+        if !(-9_999..=9_999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return None;
+        }
+        let y = year - i64::from(month <= 2);
+        let era = y.div_euclid(400);
+        let yoe = y.rem_euclid(400);
+        let mp = (i64::from(month) + 9) % 12;
+        let doy = (153 * mp + 2) / 5 + i64::from(day) - 1;
+        let doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+        let found = Self((era * 146_097 + doe - 719_468) * DAY_MS);
+        // 31 April is the first of May under this arithmetic; writing it back tells.
+        found.to_string().contains(&format!("-{month:02}-{day:02}T")).then_some(found)
+    }
+
     /// Milliseconds since the epoch.
     pub const fn as_millis(self) -> i64 {
         self.0

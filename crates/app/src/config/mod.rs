@@ -9,7 +9,7 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use nearest::nearest as nearest_name;
+pub(crate) use nearest::{nearest as nearest_name, suggest};
 pub use options::{AcceptanceBounds, Fallback, Limits, Options};
 pub use settings::{
     ClientSettings, Connection, FetchSource, ModelSource, PersonSettings, Settings, Split, SystemSettings,
@@ -91,7 +91,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> ConfigError {
     let at = error.span().map_or(0, |span| span.start.min(text.len()));
     let line = text.as_bytes().iter().take(at).filter(|&&b| b == b'\n').count() + 1;
     let message = error.message().lines().next().unwrap_or("not valid TOML").to_owned();
-    ConfigError::Syntax { line, message: nearest::suggest(&message) }
+    ConfigError::Syntax { line, message: suggest(&message) }
 }
 
 #[cfg(test)]

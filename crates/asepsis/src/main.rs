@@ -13,6 +13,7 @@ mod keep;
 mod local;
 mod picture;
 mod rehearsal;
+mod remote;
 mod scan;
 mod serve;
 mod terminal;

@@ -12,6 +12,7 @@ use clap::Args;
 use domain::Clock as _;
 
 use crate::cli::Format;
+use crate::remote;
 
 /// Largest input on standard input, bytes.
 const STANDARD_BYTES_MAX: u64 = 64 << 30;
@@ -19,8 +20,9 @@ const STANDARD_BYTES_MAX: u64 = 64 << 30;
 /// What `asepsis scan` takes.
 #[derive(Args)]
 pub struct ScanArguments {
-    /// Files or folders; `-` for standard input
-    #[arg(required = true, value_name = "FILE|FOLDER|-")]
+    /// Files, folders, https or s3 addresses; `-` for standard input. S3 credentials, region and endpoint come from the
+    /// environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL)
+    #[arg(required = true, value_name = "FILE|FOLDER|URL|-")]
     pub targets: Vec<String>,
     /// What may pass although it is found, and what counts as found (TOML)
     #[arg(long, value_name = "FILE")]
@@ -49,8 +51,8 @@ pub fn run(arguments: &ScanArguments, format: Format) -> anyhow::Result<u8> {
             Policy::parse(&text).with_context(|| format!("the policy `{}`", file.display()))?
         }
     };
-    let mut spooled = None;
-    let targets = targets(&arguments.targets, &mut spooled)?;
+    let mut keep = Keep::default();
+    let targets = targets(&arguments.targets, &mut keep)?;
     let stop = stop_on_signal();
     let bar = crate::terminal::bar("scanning");
     let threads =
@@ -92,12 +94,28 @@ fn pretty(value: &impl serde::Serialize) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn targets(named: &[String], spooled: &mut Option<tempfile::NamedTempFile>) -> anyhow::Result<Vec<Target>> {
+/// What must live as long as the scan: temporary files and connections.
+#[derive(Default)]
+struct Keep {
+    spooled: Option<tempfile::NamedTempFile>,
+    remote: Option<remote::Opener>,
+}
+
+fn targets(named: &[String], keep: &mut Keep) -> anyhow::Result<Vec<Target>> {
     let mut targets = Vec::with_capacity(named.len());
     for name in named {
         targets.push(match name.as_str() {
-            "-" if spooled.is_some() => bail!("standard input can be scanned once: name `-` once"),
-            "-" => Target::Standard(spool(spooled)?),
+            "-" if keep.spooled.is_some() => bail!("standard input can be scanned once: name `-` once"),
+            "-" => Target::Standard(spool(&mut keep.spooled)?),
+            url if url.starts_with("https://") || url.starts_with("http://") || url.starts_with("s3://") => {
+                if keep.remote.is_none() {
+                    keep.remote = Some(remote::Opener::new()?);
+                }
+                match &mut keep.remote {
+                    Some(opener) => opener.open(url)?,
+                    None => bail!("no connection"),
+                }
+            }
             path => Target::Path(Path::new(path).to_owned()),
         });
     }

@@ -74,6 +74,10 @@ impl Secret {
     }
 
     /// The header value `Bearer …`, marked as sensitive; `None` if the token cannot stand in a header.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn bearer(&self) -> Option<http::HeaderValue> {
         let text = Zeroizing::new(format!("Bearer {}", self.0.as_str()));
         let mut value = http::HeaderValue::from_str(&text).ok()?;

@@ -121,7 +121,7 @@ impl Outbound {
 }
 
 /// https, or this machine itself.
-fn allowed(uri: &Uri, target: &str) -> Result<(), UpstreamError> {
+pub(crate) fn allowed(uri: &Uri, target: &str) -> Result<(), UpstreamError> {
     if uri.scheme_str() == Some("https") || is_loopback(uri) {
         return Ok(());
     }
@@ -129,7 +129,7 @@ fn allowed(uri: &Uri, target: &str) -> Result<(), UpstreamError> {
 }
 
 /// A redirect's target (RFC 9110, 10.2.2): absolute, or absolute path on the same host.
-fn resolve(base: &Uri, location: &str) -> Option<Uri> {
+pub(crate) fn resolve(base: &Uri, location: &str) -> Option<Uri> {
     if location.starts_with('/') && !location.starts_with("//") {
         let parts = Uri::builder().scheme(base.scheme()?.clone()).authority(base.authority()?.clone());
         return parts.path_and_query(location).build().ok();

@@ -12,8 +12,10 @@ mod download;
 mod error;
 mod grpc;
 mod outbound;
+mod ranged;
 mod remote;
 mod rest;
+mod s3;
 mod tls;
 mod wire;
 
@@ -22,4 +24,6 @@ pub use config::{Config, Secret, Target, TargetError};
 pub use download::{REDIRECTS_MAX, Wanted};
 pub use error::{Detail, UpstreamError};
 pub use outbound::{Delivery, Outbound, TRIES_MAX};
+pub use ranged::{Ranged, STRETCH_BYTES_MAX, Signer};
 pub use remote::Remote;
+pub use s3::{Keys, Location as S3Location};

@@ -126,6 +126,8 @@ pub(super) struct Found {
     pub folder: bool,
     /// Its files: path below the folder (none for a file itself), path to open.
     pub files: Vec<(Option<String>, PathBuf)>,
+    /// What in it was left out, and why.
+    pub left_out: Vec<String>,
 }
 
 /// The last component of a path, for display.
@@ -134,7 +136,8 @@ pub(super) fn name_of(path: &Path) -> String {
     absolute.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }
 
-/// Lists a path: a file, or the files of a folder in the order of their names. Links inside a folder are left out.
+/// Lists a path: a file, or the files of a folder in the order of their names. A link inside a folder is followed only
+/// to a file of the same folder.
 pub(super) fn list(path: &Path) -> Result<Found, ScanError> {
     let shown = || path.display().to_string();
     let unreadable = |cause| ScanError::Unreadable { path: shown(), cause };
@@ -142,12 +145,14 @@ pub(super) fn list(path: &Path) -> Result<Found, ScanError> {
     if kind.is_file() {
         // Opening tells at once, and by name, what cannot be read.
         File::open(path).map_err(unreadable)?;
-        return Ok(Found { folder: false, files: vec![(None, path.to_owned())] });
+        return Ok(Found { folder: false, files: vec![(None, path.to_owned())], left_out: Vec::new() });
     }
     if !kind.is_dir() {
         return Err(ScanError::Special { path: shown() });
     }
+    let root = std::fs::canonicalize(path).map_err(unreadable)?;
     let mut files = Vec::new();
+    let mut left_out = Vec::new();
     let mut waiting = vec![(path.to_owned(), 0)];
     while let Some((folder, depth)) = waiting.pop() {
         let entries = std::fs::read_dir(&folder)
@@ -155,12 +160,21 @@ pub(super) fn list(path: &Path) -> Result<Found, ScanError> {
         for entry in entries {
             let entry = entry.map_err(unreadable)?;
             let kind = entry.file_type().map_err(unreadable)?;
+            let here = entry.path();
+            let below = here.strip_prefix(path).unwrap_or(&here).to_string_lossy().into_owned();
             if kind.is_dir() && depth < FOLDER_DEPTH_MAX {
-                waiting.push((entry.path(), depth + 1));
-            } else if kind.is_file() {
-                let below = entry.path();
-                let below = below.strip_prefix(path).unwrap_or(&below).to_string_lossy().into_owned();
-                files.push((Some(below), entry.path()));
+                waiting.push((here, depth + 1));
+            } else if kind.is_dir() {
+                left_out
+                    .push(format!("`{below}` is deeper than {FOLDER_DEPTH_MAX} folders; scan it by itself"));
+            } else if kind.is_file() || (kind.is_symlink() && stays(&root, &here)) {
+                files.push((Some(below), here));
+            } else if kind.is_symlink() {
+                left_out.push(format!(
+                    "`{below}` is a link out of the folder and was not followed; scan its target too"
+                ));
+            } else {
+                left_out.push(format!("`{below}` is a pipe, socket or device"));
             }
             if files.len() > FOLDER_FILES_MAX {
                 return Err(ScanError::TooMany { path: shown() });
@@ -168,5 +182,11 @@ pub(super) fn list(path: &Path) -> Result<Found, ScanError> {
         }
     }
     files.sort();
-    Ok(Found { folder: true, files })
+    left_out.sort();
+    Ok(Found { folder: true, files, left_out })
+}
+
+/// Whether a link leads to a file inside the folder `root` (which is without links itself).
+fn stays(root: &Path, link: &Path) -> bool {
+    std::fs::canonicalize(link).is_ok_and(|target| target.starts_with(root) && target.is_file())
 }

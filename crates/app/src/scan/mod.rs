@@ -10,7 +10,7 @@ mod words;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::{Limits, Member, Part, Source, Verdict};
 use domain::{Digest, Severity, Timestamp};
@@ -26,12 +26,49 @@ pub use words::{plain, text};
 pub const SCHEMA: &str = "asepsis-scan/1";
 
 /// One thing to scan.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Target {
     /// A file or a folder. Links inside a folder are not followed.
     Path(PathBuf),
     /// Bytes that came on standard input, in a file of ours.
     Standard(PathBuf),
+    /// A file fetched whole from elsewhere.
+    Fetched {
+        /// Its address.
+        url: String,
+        /// Where it is now.
+        path: PathBuf,
+    },
+    /// A file elsewhere that is read in parts.
+    Remote {
+        /// Its address.
+        url: String,
+        /// Its bytes.
+        source: Arc<dyn Source + Send + Sync>,
+    },
+}
+
+impl Target {
+    /// As the user named it.
+    fn named(&self) -> String {
+        match self {
+            Self::Path(path) => path.display().to_string(),
+            Self::Standard(_) => "-".to_owned(),
+            Self::Fetched { url, .. } | Self::Remote { url, .. } => url.clone(),
+        }
+    }
+
+    /// The name of the file itself, for the places of findings.
+    fn name(&self) -> String {
+        match self {
+            Self::Path(path) => file::name_of(path),
+            Self::Standard(_) => "standard input".to_owned(),
+            Self::Fetched { url, .. } | Self::Remote { url, .. } => {
+                let path = url.split(['?', '#']).next().unwrap_or(url);
+                path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(url).to_owned()
+            }
+        }
+    }
 }
 
 /// How to scan.
@@ -126,7 +163,13 @@ pub enum ScanError {
 struct Job {
     target: usize,
     name: String,
-    path: PathBuf,
+    place: Place,
+}
+
+/// Where the bytes of a job are.
+enum Place {
+    File(PathBuf),
+    Remote(Arc<dyn Source + Send + Sync>),
 }
 
 /// Scans all targets.
@@ -135,20 +178,24 @@ struct Job {
 /// [`ScanError`] when a target cannot be opened; what goes wrong inside a file is in its result.
 pub fn scan(targets: &[Target], wishes: &Wishes<'_>) -> Result<Report, ScanError> {
     let mut jobs = Vec::new();
-    let mut folders = Vec::new();
+    let mut listed = Vec::new();
     for (n, target) in targets.iter().enumerate() {
-        let (path, name) = match target {
-            Target::Path(path) => (path, file::name_of(path)),
-            Target::Standard(path) => (path, "standard input".to_owned()),
+        let path = match target {
+            Target::Path(path) | Target::Standard(path) | Target::Fetched { path, .. } => path,
+            Target::Remote { source, .. } => {
+                listed.push((false, Vec::new()));
+                let place = Place::Remote(Arc::clone(source));
+                jobs.push(Job { target: n, name: target.name(), place });
+                continue;
+            }
         };
         let found = file::list(path)?;
-        folders.push(found.folder);
-        let here = found.files.into_iter().map(|(below, path)| Job {
+        listed.push((found.folder, found.left_out));
+        jobs.extend(found.files.into_iter().map(|(below, path)| Job {
             target: n,
-            name: below.unwrap_or_else(|| name.clone()),
-            path,
-        });
-        jobs.extend(here);
+            name: below.unwrap_or_else(|| target.name()),
+            place: Place::File(path),
+        }));
     }
     let (done, stopped) = work(&jobs, wishes);
     let mut results = Vec::with_capacity(targets.len());
@@ -158,7 +205,8 @@ pub fn scan(targets: &[Target], wishes: &Wishes<'_>) -> Result<Report, ScanError
         while let Some((job, file)) = done.next_if(|(job, _)| job.target == n) {
             mine.push((job, file));
         }
-        results.push(result(target, folders.get(n).copied().unwrap_or_default(), mine, wishes));
+        let (folder, left_out) = listed.get(n).cloned().unwrap_or_default();
+        results.push(result(target, folder, left_out, mine, wishes));
     }
     Ok(report(results, stopped))
 }
@@ -219,7 +267,15 @@ fn one_file(job: &Job, wishes: &Wishes<'_>) -> OneFile {
         part.unread.push(artifact::Unread { byte: None, reason });
         OneFile { part, digest: None }
     };
-    let source = match FileSource::open(&job.path, wishes.limits.memory_max) {
+    let path = match &job.place {
+        Place::File(path) => path,
+        // Read in parts, so nobody knows the digest of the whole.
+        Place::Remote(source) => {
+            let part = artifact::scan(&job.name, source.as_ref(), &wishes.limits);
+            return OneFile { part, digest: None };
+        }
+    };
+    let source = match FileSource::open(path, wishes.limits.memory_max) {
         Ok(source) => source,
         Err(error) => return unreadable(format!("cannot open the file: {error}")),
     };
@@ -238,24 +294,32 @@ fn one_file(job: &Job, wishes: &Wishes<'_>) -> OneFile {
     OneFile { part, digest: Some(digest) }
 }
 
-fn result(target: &Target, folder: bool, files: Vec<(&Job, OneFile)>, wishes: &Wishes<'_>) -> Scanned {
-    let named = match target {
-        Target::Path(path) => path.display().to_string(),
-        Target::Standard(_) => "-".to_owned(),
-    };
+fn result(
+    target: &Target,
+    folder: bool,
+    left_out: Vec<String>,
+    files: Vec<(&Job, OneFile)>,
+    wishes: &Wishes<'_>,
+) -> Scanned {
+    let named = target.named();
     let digests: BTreeMap<String, Digest> =
         files.iter().filter_map(|(job, file)| Some((job.name.clone(), file.digest?))).collect();
     let ids: Vec<Option<Digest>> = files.iter().map(|(_, file)| file.digest).collect();
     let (part, digest) = if folder {
+        let nowhere = PathBuf::new();
+        let path = |job: &Job| match &job.place {
+            Place::File(path) => path.clone(),
+            Place::Remote(_) => nowhere.clone(),
+        };
         let sources: Vec<FileSource> =
-            files.iter().map(|(job, file)| FileSource::later(&job.path, file.part.bytes)).collect();
+            files.iter().map(|(job, file)| FileSource::later(&path(job), file.part.bytes)).collect();
         let members: Vec<Member<'_>> =
             files.iter().zip(&sources).map(|((job, _), s)| Member { name: &job.name, source: s }).collect();
-        let name = match target {
-            Target::Path(path) | Target::Standard(path) => file::name_of(path),
-        };
+        let name = target.name();
         let parts = files.iter().map(|(_, file)| file.part.clone()).collect();
-        (artifact::join(&name, &members, parts, &wishes.limits), None)
+        let mut part = artifact::join(&name, &members, parts, &wishes.limits);
+        part.unread.extend(left_out.into_iter().map(|reason| artifact::Unread { byte: None, reason }));
+        (part, None)
     } else {
         let first = files.into_iter().next().map(|(_, file)| (file.part, file.digest));
         first.unwrap_or_else(|| (Part::new(&named, "unknown", 0), None))

@@ -3,6 +3,7 @@
 pub mod admit;
 pub mod alarms;
 pub mod audit;
+pub mod bom;
 pub mod catalogue;
 pub mod checks;
 pub mod command;

@@ -8,6 +8,7 @@
 //! its reader, its tests. Formats that consist of several files (a repository, a zip with a layout of its own) are
 //! one file each in `layouts/`. Nothing here opens a file, reads a clock or runs anything it reads.
 
+pub mod bom;
 mod context;
 mod facts;
 mod formats;

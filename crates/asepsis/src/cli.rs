@@ -8,7 +8,7 @@ use app::command::Command;
 use clap::{Parser, Subcommand, ValueEnum};
 use domain::{ClientId, KeyId, Stage, SystemId};
 
-use crate::{data, local, scan, serve};
+use crate::{bom, data, local, scan, serve};
 
 /// Built-in security for clinical AI, from procurement to routine use.
 #[derive(Parser)]
@@ -64,6 +64,8 @@ pub enum Verb {
     },
     /// Say what is in a model file, folder or archive, and whether it could do harm; nothing of it is run
     Scan(scan::ScanArguments),
+    /// Write the bill of materials of a model (CycloneDX), and say where a vendor's papers differ from the file
+    Bom(bom::BomArguments),
     /// Check the present version of a system and write evidence
     Admit {
         system: SystemId,
@@ -206,6 +208,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
     }
     match arguments.command {
         Verb::Scan(ref scan) => scan::run(scan, format),
+        Verb::Bom(ref bom) => bom::run(bom, format),
         Verb::Up(ref up) => serve::up(&place, up),
         Verb::Serve(ref serve) => serve::serve(&place, serve),
         Verb::CheckConfig { file, schema } => check_config(&place, file, schema),

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks on standard output")]
 
 mod alerts;
+mod bom;
 mod bridge;
 mod cli;
 mod control;

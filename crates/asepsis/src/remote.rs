@@ -38,7 +38,9 @@ impl Opener {
         let signed = signer.is_some();
         let ranged = self.runtime.block_on(self.outbound.ranged(&url, signer)).map_err(|e| match e {
             upstream::UpstreamError::Refused { status, .. } => {
-                anyhow::anyhow!("`{named}`: the server answered {status}: check the address and the credentials")
+                anyhow::anyhow!(
+                    "`{named}`: the server answered {status}: check the address and the credentials"
+                )
             }
             other => anyhow::Error::new(other).context(format!("cannot open `{named}`")),
         })?;

@@ -43,6 +43,29 @@ pub struct ScanArguments {
 
 /// Runs `asepsis scan`.
 pub fn run(arguments: &ScanArguments, format: Format) -> anyhow::Result<u8> {
+    let report = report(arguments)?;
+    let text = match format {
+        Format::Text => app::scan::text(&report),
+        Format::Json => pretty(&report)?,
+        Format::Sarif => pretty(&app::scan::sarif(&report))?,
+    };
+    write(arguments.output.as_deref(), &text)?;
+    if let Some(file) = &arguments.output {
+        eprintln!("{}: written to {}", report.verdict.as_str(), file.display());
+    }
+    Ok(report.exit())
+}
+
+/// Writes an answer to a file, whole or not at all, or to standard output.
+pub fn write(to: Option<&Path>, text: &str) -> anyhow::Result<()> {
+    match to {
+        None => std::io::stdout().write_all(text.as_bytes()).context("cannot write the answer"),
+        Some(file) => crate::example::write_whole(file, text.as_bytes()),
+    }
+}
+
+/// Scans what the arguments name.
+pub fn report(arguments: &ScanArguments) -> anyhow::Result<app::scan::Report> {
     let policy = match &arguments.policy {
         None => Policy::default(),
         Some(file) => {
@@ -73,22 +96,11 @@ pub fn run(arguments: &ScanArguments, format: Format) -> anyhow::Result<u8> {
     };
     let report = app::scan::scan(&targets, &wishes)?;
     bar.finish_and_clear();
-    let text = match format {
-        Format::Text => app::scan::text(&report),
-        Format::Json => pretty(&report)?,
-        Format::Sarif => pretty(&app::scan::sarif(&report))?,
-    };
-    match &arguments.output {
-        None => std::io::stdout().write_all(text.as_bytes()).context("cannot write the report")?,
-        Some(file) => {
-            crate::example::write_whole(file, text.as_bytes())?;
-            eprintln!("{}: written to {}", report.verdict.as_str(), file.display());
-        }
-    }
-    Ok(report.exit())
+    Ok(report)
 }
 
-fn pretty(value: &impl serde::Serialize) -> anyhow::Result<String> {
+/// JSON for people and programs.
+pub fn pretty(value: &impl serde::Serialize) -> anyhow::Result<String> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     Ok(text)

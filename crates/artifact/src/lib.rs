@@ -16,7 +16,10 @@ mod layouts;
 mod limits;
 mod part;
 mod pickle;
+mod payload;
 mod source;
+mod text;
+mod wire;
 
 pub use context::Context;
 pub use facts::{Facts, Port};

@@ -4,6 +4,9 @@ use domain::Entry;
 
 use crate::{Context, Part, Source};
 
+mod gguf;
+mod onnx;
+mod safetensors;
 mod text;
 
 /// What a format is recognised by.
@@ -43,7 +46,8 @@ pub trait Format: Sync {
 }
 
 /// All formats. Order decides nothing.
-pub(crate) const FORMATS: &[&dyn Format] = &[&text::Text];
+pub(crate) const FORMATS: &[&dyn Format] = &[&gguf::Gguf, &onnx::Onnx, &safetensors::Safetensors, &text::Text];
 
 /// Catalogue entries of all formats.
-pub(crate) const ENTRIES: &[&[&Entry]] = &[];
+pub(crate) const ENTRIES: &[&[&Entry]] =
+    &[crate::payload::ENTRIES, gguf::ENTRIES, onnx::ENTRIES, safetensors::ENTRIES];

@@ -1,0 +1,3 @@
+//! Judges of texts that are programs.
+
+pub(crate) mod jinja;

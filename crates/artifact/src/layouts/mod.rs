@@ -1,5 +1,7 @@
 //! Formats that consist of several files: a repository, a bundle, a zip with a layout of its own. One file each.
 
+mod onnx_external;
+
 use domain::Entry;
 
 use crate::{Context, Member, Part};
@@ -47,7 +49,7 @@ pub trait Layout: Sync {
 }
 
 /// All layouts. The first that recognises a folder names it; all that do read it.
-pub(crate) const LAYOUTS: &[&dyn Layout] = &[];
+pub(crate) const LAYOUTS: &[&dyn Layout] = &[&onnx_external::OnnxExternal];
 
 /// Catalogue entries of all layouts.
 pub(crate) const ENTRIES: &[&[&Entry]] = &[];

@@ -22,7 +22,8 @@ pub(super) fn find(text: &str) -> Vec<Decoded> {
         all.push(Decoded { how: "escaped text", bytes });
     }
     // Encoders break lines every 64 or 76 characters; the joined text is one run then.
-    let joined: String = if text.contains('\n') { text.split_ascii_whitespace().collect() } else { String::new() };
+    let joined: String =
+        if text.contains('\n') { text.split_ascii_whitespace().collect() } else { String::new() };
     let whole = if joined.is_empty() { text } else { &joined };
     for run in whole.split(|c: char| !is_run(c)).filter(|r| r.len() >= RUN_MIN).take(RUNS_MAX) {
         let run = run.trim_matches('=');
@@ -49,7 +50,9 @@ fn is_run(c: char) -> bool {
 
 /// Whether decoded bytes are more than the accident of a long word.
 fn is_worth(bytes: &[u8]) -> bool {
-    program(bytes).is_some() || is_loadable(bytes) || std::str::from_utf8(bytes).is_ok_and(|t| t.bytes().all(|b| b >= 0x20 || b.is_ascii_whitespace()))
+    program(bytes).is_some()
+        || is_loadable(bytes)
+        || std::str::from_utf8(bytes).is_ok_and(|t| t.bytes().all(|b| b >= 0x20 || b.is_ascii_whitespace()))
 }
 
 /// Runs of `\xNN`, decoded, when there are enough of them.
@@ -68,7 +71,10 @@ fn escapes(text: &str) -> Option<Vec<u8>> {
 
 fn hexadecimal(run: &str) -> Option<Vec<u8>> {
     let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    run.as_bytes().chunks_exact(2).map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect()
+    run.as_bytes()
+        .chunks_exact(2)
+        .map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?))
+        .collect()
 }
 
 /// Standard or URL alphabet, without padding; a last character that stands for less than a byte is dropped.
@@ -104,7 +110,8 @@ pub(super) fn program(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"MZ") {
         let header = word(0x3c) as usize;
         let pe = head.get(header..).is_some_and(|h| h.starts_with(b"PE\0\0"));
-        let stub = head.get(..512.min(head.len())).is_some_and(|h| h.windows(14).any(|w| w == b"This program c"));
+        let stub =
+            head.get(..512.min(head.len())).is_some_and(|h| h.windows(14).any(|w| w == b"This program c"));
         if pe || stub || head.starts_with(b"MZ\x90\0\x03\0\0\0") {
             return Some("a Windows program (PE)");
         }
@@ -126,7 +133,11 @@ pub(super) fn program(head: &[u8]) -> Option<&'static str> {
     }
     // Marshalled Python code objects: type `c` with the reference flag, four counts of which the first is small.
     let counts = word(1) < 64 && word(5) < 64;
-    if matches!(at(0), 0xe3 | 0x63) && head.len() > 32 && counts && head.iter().skip(20).take(200).any(|b| matches!(b, b's' | 0xf3)) {
+    if matches!(at(0), 0xe3 | 0x63)
+        && head.len() > 32
+        && counts
+        && head.iter().skip(20).take(200).any(|b| matches!(b, b's' | 0xf3))
+    {
         return Some("compiled Python code");
     }
     None
@@ -137,7 +148,16 @@ pub(super) fn is_loadable(head: &[u8]) -> bool {
     let pickle = head.first() == Some(&0x80) && head.get(1).is_some_and(|v| (1..=5).contains(v));
     let text_pickle = std::str::from_utf8(head).is_ok_and(is_pickle_text);
     let zlib = head.first() == Some(&0x78) && matches!(head.get(1), Some(0x01 | 0x5e | 0x9c | 0xda));
-    let magic: &[&[u8]] = &[b"PK\x03\x04", b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"\x93NUMPY", b"\x04\x22\x4d\x18"];
+    let magic: &[&[u8]] = &[
+        b"PK\x03\x04",
+        b"\x1f\x8b\x08",
+        b"BZh",
+        b"\xfd7zXZ\0",
+        b"\x28\xb5\x2f\xfd",
+        b"7z\xbc\xaf\x27\x1c",
+        b"\x93NUMPY",
+        b"\x04\x22\x4d\x18",
+    ];
     pickle || text_pickle || zlib || magic.iter().any(|m| head.starts_with(m))
 }
 
@@ -145,6 +165,10 @@ pub(super) fn is_loadable(head: &[u8]) -> bool {
 pub(super) fn is_pickle_text(text: &str) -> bool {
     let body = text.trim_start_matches('(');
     let import = body.strip_prefix('c').or_else(|| body.strip_prefix('i'));
-    let lines = import.is_some_and(|t| t.split('\n').take(2).all(|l| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))));
+    let lines = import.is_some_and(|t| {
+        t.split('\n').take(2).all(|l| {
+            !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
+        })
+    });
     lines && text.contains("\n")
 }

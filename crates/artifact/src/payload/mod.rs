@@ -97,7 +97,11 @@ pub(crate) fn text(text: &str, what: &str, byte: Option<u64>, part: &mut Part, c
     let mut judged = text;
     if text.len() > TEXT_BYTES_MAX {
         judged = text.get(..floor(text, TEXT_BYTES_MAX)).unwrap_or_default();
-        cx.unread(part, byte, format!("{what} is longer than {TEXT_BYTES_MAX} bytes; its end was not judged"));
+        cx.unread(
+            part,
+            byte,
+            format!("{what} is longer than {TEXT_BYTES_MAX} bytes; its end was not judged"),
+        );
     }
     judge(judged, what, byte, part, cx, 0);
 }
@@ -141,15 +145,23 @@ fn judge(text: &str, what: &str, byte: Option<u64>, part: &mut Part, cx: &mut Co
         for decoded in encoded::find(text) {
             let name = format!("{} in {what}", decoded.how);
             match std::str::from_utf8(&decoded.bytes) {
-                Ok(inner) if !encoded::is_pickle_text(inner) => judge(inner, &name, byte, part, cx, depth + 1),
-                _ => bytes(&decoded.bytes, &name, byte, part, cx),
+                Ok(inner) if !encoded::is_pickle_text(inner) => {
+                    judge(inner, &name, byte, part, cx, depth + 1)
+                }
+                _ => drop(bytes(&decoded.bytes, &name, byte, part, cx)),
             }
         }
     }
 }
 
 /// Judges the beginning of a stretch of bytes that the format gives no meaning. Says whether something was found.
-pub(crate) fn bytes(source: &dyn Source, what: &str, byte: Option<u64>, part: &mut Part, cx: &mut Context<'_>) -> bool {
+pub(crate) fn bytes(
+    source: &dyn Source,
+    what: &str,
+    byte: Option<u64>,
+    part: &mut Part,
+    cx: &mut Context<'_>,
+) -> bool {
     /// Bytes that recognition needs.
     const HEAD: u64 = 4096;
     let Ok(head) = source.head(HEAD) else { return false };
@@ -234,7 +246,12 @@ pub(crate) mod tests {
 
     #[test]
     fn addresses_to_report_to_are_found() {
-        for value in ["http://185.12.3.4/x", "https://webhook.site/abc", "https://cdn.vendor.example/update.exe", "file:///etc/passwd"] {
+        for value in [
+            "http://185.12.3.4/x",
+            "https://webhook.site/abc",
+            "https://cdn.vendor.example/update.exe",
+            "file:///etc/passwd",
+        ] {
             assert!(findings(value).iter().any(|(id, _)| id == "S062"), "{value}");
         }
     }
@@ -242,7 +259,9 @@ pub(crate) mod tests {
     #[test]
     fn programs_are_found_by_their_first_bytes() {
         let limits = Limits::default();
-        for bytes_ in [b"\x7fELF\x02\x01\x01\0".as_slice(), b"\xcf\xfa\xed\xfe\x07\0\0\x01\x03\0\0\0", b"#!/bin/sh\nid"] {
+        for bytes_ in
+            [b"\x7fELF\x02\x01\x01\0".as_slice(), b"\xcf\xfa\xed\xfe\x07\0\0\x01\x03\0\0\0", b"#!/bin/sh\nid"]
+        {
             let (mut cx, mut part) = (Context::new(&limits), Part::new("x", "x", 0));
             assert!(bytes(&bytes_, "tensor `w`", None, &mut part, &mut cx), "{bytes_:?}");
         }

@@ -14,42 +14,197 @@ pub(super) struct Seen {
 
 /// Calls of Python and other languages: a name, white space, `(` and something inside.
 const CALLS: &[&str] = &[
-    "__import__", "eval", "exec", "execfile", "os.system", "os.popen", "os.remove", "os.unlink", "posix.system", "nt.system", "pty.spawn",
-    "pickle.loads", "pickle.load", "marshal.loads", "dill.loads", "cloudpickle.loads", "base64.b64decode", "codecs.decode",
-    "importlib.import_module", "socket.socket", "socket.create_connection", "urlopen", "urlretrieve", "requests.get", "requests.post",
-    "ctypes.CDLL", "ctypes.cdll.LoadLibrary", "shutil.rmtree", "runpy.run_path", "runpy.run_module", "webbrowser.open", "zlib.decompress",
-    "Runtime.getRuntime().exec", "ProcessBuilder", "child_process.exec", "child_process.spawn", "shell_exec", "passthru", "proc_open",
-    "Invoke-Expression", "IEX", "DownloadString", "DownloadFile", "WScript.Shell", "unserialize", "Deno.run", "io.popen", "os.execute",
-    "system2", "loadstring", "dyn.load",
+    "__import__",
+    "eval",
+    "exec",
+    "execfile",
+    "os.system",
+    "os.popen",
+    "os.remove",
+    "os.unlink",
+    "posix.system",
+    "nt.system",
+    "pty.spawn",
+    "pickle.loads",
+    "pickle.load",
+    "marshal.loads",
+    "dill.loads",
+    "cloudpickle.loads",
+    "base64.b64decode",
+    "codecs.decode",
+    "importlib.import_module",
+    "socket.socket",
+    "socket.create_connection",
+    "urlopen",
+    "urlretrieve",
+    "requests.get",
+    "requests.post",
+    "ctypes.CDLL",
+    "ctypes.cdll.LoadLibrary",
+    "shutil.rmtree",
+    "runpy.run_path",
+    "runpy.run_module",
+    "webbrowser.open",
+    "zlib.decompress",
+    "Runtime.getRuntime().exec",
+    "ProcessBuilder",
+    "child_process.exec",
+    "child_process.spawn",
+    "shell_exec",
+    "passthru",
+    "proc_open",
+    "Invoke-Expression",
+    "IEX",
+    "DownloadString",
+    "DownloadFile",
+    "WScript.Shell",
+    "unserialize",
+    "Deno.run",
+    "io.popen",
+    "os.execute",
+    "system2",
+    "loadstring",
+    "dyn.load",
 ];
 
 /// Prefixes of calls: `subprocess.` and any name and `(`.
-const CALL_PREFIXES: &[&str] = &["subprocess.", "os.exec", "os.spawn", "os.posix_spawn", "ctypes.", "multiprocessing.Process"];
+const CALL_PREFIXES: &[&str] =
+    &["subprocess.", "os.exec", "os.spawn", "os.posix_spawn", "ctypes.", "multiprocessing.Process"];
 
 /// Fragments that are code wherever they stand.
 const CODE: &[&str] = &[
-    "__subclasses__", "__globals__", "__builtins__", "__mro__", "__reduce__", "__reduce_ex__", "__getattribute__(", "!!python/", "/dev/tcp/", "/dev/udp/",
-    "${jndi:", "T(java.lang.", "java.lang.Runtime", "java.lang.ProcessBuilder", "System.Diagnostics.Process", "require('child_process", "require(\"child_process",
-    "process.mainModule", ".constructor.constructor(", "<?php", "rm -rf /", "rm -rf *", "rm -rf ~", "rm -rf $", "rm -fr /", "mkfifo /", "nc -e ", "ncat -e ",
-    "powershell -", "powershell.exe", "pwsh -", "cmd /c ", "cmd.exe /", "certutil -urlcache", "regsvr32 ", "rundll32 ", "mshta http", "bash -i", "bash -c ",
-    "sh -c ", "/bin/sh -", "/bin/bash -", "| /bin/sh", "| /bin/bash", "python -c ", "python3 -c ", "perl -e ", "ruby -e ", "node -e ", "php -r ", "| base64 -d", "base64 --decode |",
-    "base64 -d |", "authorized_keys", ".ssh/id_rsa", ".aws/credentials", "/etc/shadow", "/etc/passwd", "169.254.169.254", "chmod +x", "chmod 777",
-    "schtasks /create", "crontab -", "vssadmin delete", "LD_PRELOAD=", "socat exec:", "#!/bin/", "#!/usr/bin/",
+    "__subclasses__",
+    "__globals__",
+    "__builtins__",
+    "__mro__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__getattribute__(",
+    "!!python/",
+    "/dev/tcp/",
+    "/dev/udp/",
+    "${jndi:",
+    "T(java.lang.",
+    "java.lang.Runtime",
+    "java.lang.ProcessBuilder",
+    "System.Diagnostics.Process",
+    "require('child_process",
+    "require(\"child_process",
+    "process.mainModule",
+    ".constructor.constructor(",
+    "<?php",
+    "rm -rf /",
+    "rm -rf *",
+    "rm -rf ~",
+    "rm -rf $",
+    "rm -fr /",
+    "mkfifo /",
+    "nc -e ",
+    "ncat -e ",
+    "powershell -",
+    "powershell.exe",
+    "pwsh -",
+    "cmd /c ",
+    "cmd.exe /",
+    "certutil -urlcache",
+    "regsvr32 ",
+    "rundll32 ",
+    "mshta http",
+    "bash -i",
+    "bash -c ",
+    "sh -c ",
+    "/bin/sh -",
+    "/bin/bash -",
+    "| /bin/sh",
+    "| /bin/bash",
+    "python -c ",
+    "python3 -c ",
+    "perl -e ",
+    "ruby -e ",
+    "node -e ",
+    "php -r ",
+    "| base64 -d",
+    "base64 --decode |",
+    "base64 -d |",
+    "authorized_keys",
+    ".ssh/id_rsa",
+    ".aws/credentials",
+    "/etc/shadow",
+    "/etc/passwd",
+    "169.254.169.254",
+    "chmod +x",
+    "chmod 777",
+    "schtasks /create",
+    "crontab -",
+    "vssadmin delete",
+    "LD_PRELOAD=",
+    "socat exec:",
+    "#!/bin/",
+    "#!/usr/bin/",
 ];
 
 /// Markup that runs when a page shows it.
 const MARKUP: &[&str] = &[
-    "<script", "javascript:", "vbscript:", "<iframe", "<object data", "<embed src", "onerror=", "onload=", "onmouseover=", "onclick=", "onfocus=",
-    "document.cookie", "document.location", "data:text/html", "srcdoc=",
+    "<script",
+    "javascript:",
+    "vbscript:",
+    "<iframe",
+    "<object data",
+    "<embed src",
+    "onerror=",
+    "onload=",
+    "onmouseover=",
+    "onclick=",
+    "onfocus=",
+    "document.cookie",
+    "document.location",
+    "data:text/html",
+    "srcdoc=",
 ];
 
 /// Modules whose import in a statement, followed by another statement, is a program and not prose.
-const MODULES: &[&str] = &["os", "subprocess", "socket", "pty", "ctypes", "marshal", "builtins", "importlib", "runpy", "pickle", "shutil", "urllib", "requests", "base64", "sys", "code"];
+const MODULES: &[&str] = &[
+    "os",
+    "subprocess",
+    "socket",
+    "pty",
+    "ctypes",
+    "marshal",
+    "builtins",
+    "importlib",
+    "runpy",
+    "pickle",
+    "shutil",
+    "urllib",
+    "requests",
+    "base64",
+    "sys",
+    "code",
+];
 
 /// Programs that fetch something.
 const FETCHERS: &[&str] = &["curl ", "wget ", "iwr ", "Invoke-WebRequest ", "bitsadmin "];
 /// What makes fetching dangerous: it is run, saved or chained.
-const CHAINS: &[&str] = &["|sh", "| sh", "|bash", "| bash", "| zsh", "| sudo", "| python", "|python", "&&", ";", "$(", "`", "-o /", "-O /", "-d @", "--data", "--post-file", "--upload"];
+const CHAINS: &[&str] = &[
+    "|sh",
+    "| sh",
+    "|bash",
+    "| bash",
+    "| zsh",
+    "| sudo",
+    "| python",
+    "|python",
+    "&&",
+    ";",
+    "$(",
+    "`",
+    "-o /",
+    "-O /",
+    "-d @",
+    "--data",
+    "--post-file",
+    "--upload",
+];
 
 /// The first and worst thing in the text that is code.
 pub(super) fn find(text: &str) -> Option<Seen> {
@@ -76,7 +231,11 @@ pub(super) fn find(text: &str) -> Option<Seen> {
     if let Some(at) = fetch(text) {
         return high("a command that fetches and runs", at);
     }
-    MARKUP.iter().find_map(|m| markup(&lower, m)).map(|at| Seen { kind: "active markup", severity: Severity::Medium, at })
+    MARKUP.iter().find_map(|m| markup(&lower, m)).map(|at| Seen {
+        kind: "active markup",
+        severity: Severity::Medium,
+        at,
+    })
 }
 
 /// `name` as a whole word, then `(` with something inside it.
@@ -95,10 +254,14 @@ fn call(text: &str, name: &str) -> Option<usize> {
 
 fn prefixed_call(text: &str, prefix: &str) -> Option<usize> {
     positions(text, prefix).find(|at| {
-        let free = text.get(..*at).and_then(|t| t.chars().next_back()).is_none_or(|c| !(c.is_alphanumeric() || c == '_'));
+        let free = text
+            .get(..*at)
+            .and_then(|t| t.chars().next_back())
+            .is_none_or(|c| !(c.is_alphanumeric() || c == '_'));
         let rest = text.get(at + prefix.len()..).unwrap_or_default();
         let name = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
-        free && rest.as_bytes().get(name) == Some(&b'(') && rest.as_bytes().get(name + 1).is_some_and(|b| *b != b')')
+        free && rest.as_bytes().get(name) == Some(&b'(')
+            && rest.as_bytes().get(name + 1).is_some_and(|b| *b != b')')
     })
 }
 
@@ -112,14 +275,19 @@ fn import(text: &str) -> Option<usize> {
             let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             let after = rest.get(name.len()..).unwrap_or_default();
             let uses = format!("{name}.");
-            starts && MODULES.contains(&name.as_str()) && after.contains([';', '\n']) && (after.contains(&uses) || after.starts_with(';'))
+            starts
+                && MODULES.contains(&name.as_str())
+                && after.contains([';', '\n'])
+                && (after.contains(&uses) || after.starts_with(';'))
         })
     })
 }
 
 fn fetch(text: &str) -> Option<usize> {
     let at = FETCHERS.iter().find_map(|f| {
-        positions(text, f).find(|at| text.get(..*at).and_then(|t| t.chars().next_back()).is_none_or(|c| !c.is_alphanumeric()))
+        positions(text, f).find(|at| {
+            text.get(..*at).and_then(|t| t.chars().next_back()).is_none_or(|c| !c.is_alphanumeric())
+        })
     })?;
     let rest = text.get(at..).unwrap_or_default();
     let line = rest.lines().next().unwrap_or_default();

@@ -134,7 +134,8 @@ impl<'a> Reader<'a> {
             self.start += self.next as u64;
             self.next = 0;
             let most = STEP.min(self.end.saturating_sub(self.start));
-            self.chunk = if most == 0 { Vec::new() } else { self.source.bytes(self.start, most, most)?.into_owned() };
+            self.chunk =
+                if most == 0 { Vec::new() } else { self.source.bytes(self.start, most, most)?.into_owned() };
         }
         Ok(self.chunk.get(self.next).copied())
     }
@@ -271,7 +272,8 @@ impl<'a> Reader<'a> {
             }
             // Plain bytes in one go.
             let rest = &self.chunk[self.next..];
-            let plain = rest.iter().position(|b| matches!(b, b'"' | b'\\') || *b < 0x20).unwrap_or(rest.len());
+            let plain =
+                rest.iter().position(|b| matches!(b, b'"' | b'\\') || *b < 0x20).unwrap_or(rest.len());
             if bytes.len() + plain > TOKEN_BYTES_MAX {
                 return Err(JsonError::Large { at: self.position(), what: "a string without end" });
             }
@@ -319,7 +321,8 @@ impl<'a> Reader<'a> {
                 self.next += 1;
                 let second = self.hex4()?;
                 let low = second.wrapping_sub(0xdc00) & 0x3ff;
-                char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + low).unwrap_or(char::REPLACEMENT_CHARACTER)
+                char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + low)
+                    .unwrap_or(char::REPLACEMENT_CHARACTER)
             }
             _ => return self.syntax("an escape that JSON does not have"),
         })
@@ -486,8 +489,26 @@ mod tests {
     #[test]
     fn agrees_with_serde_json_on_what_is_json() {
         for text in [
-            "{}", "[]", "0", "-0.5e+3", "01", "1.", ".5", "+1", "\"\\u00e9\\ud83d\\ude00\"", "\"\\x\"", "{\"a\":1,}", "[1 2]", "[1,]", "{\"a\"}",
-            "{\"a\":{\"b\":[null,true,false]}}", "tru", "\"\u{1}\"", "{} {}", " [ ] ", "",
+            "{}",
+            "[]",
+            "0",
+            "-0.5e+3",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "\"\\u00e9\\ud83d\\ude00\"",
+            "\"\\x\"",
+            "{\"a\":1,}",
+            "[1 2]",
+            "[1,]",
+            "{\"a\"}",
+            "{\"a\":{\"b\":[null,true,false]}}",
+            "tru",
+            "\"\u{1}\"",
+            "{} {}",
+            " [ ] ",
+            "",
         ] {
             let theirs = serde_json::from_str::<serde_json::Value>(text).is_ok();
             assert_eq!(read(text).is_ok(), theirs, "{text}");

@@ -80,14 +80,24 @@ impl<'a> Message<'a> {
 
     /// Its fields, in order. Stops at the first that is broken.
     pub(crate) fn fields(&self) -> Fields<'a> {
-        Fields { memory: self.memory, cursor: Cursor::new(self.source, 0), end: self.len(), at: 0, failed: false }
+        Fields {
+            memory: self.memory,
+            cursor: Cursor::new(self.source, 0),
+            end: self.len(),
+            at: 0,
+            failed: false,
+        }
     }
 
     /// Runs `with` on the bytes of a field as a message. Small ones are loaded first.
     ///
     /// # Errors
     /// [`ProtoError::Read`].
-    pub(crate) fn open<R>(&self, field: &Field, with: impl FnOnce(Message<'_>) -> R) -> Result<Option<R>, ProtoError> {
+    pub(crate) fn open<R>(
+        &self,
+        field: &Field,
+        with: impl FnOnce(Message<'_>) -> R,
+    ) -> Result<Option<R>, ProtoError> {
         let Payload::Bytes { at, length } = field.payload else { return Ok(None) };
         let base = self.base.saturating_add(at);
         if let Some(memory) = self.memory {
@@ -302,7 +312,9 @@ mod tests {
     #[test]
     fn memory_and_file_read_the_same() {
         let big = vec![7; LOAD_BYTES_MAX as usize + 1];
-        let bytes = [build::int(1, 300), build::message(7, &[build::bytes(2, b"abc"), build::bytes(9, &big)])].concat();
+        let bytes =
+            [build::int(1, 300), build::message(7, &[build::bytes(2, b"abc"), build::bytes(9, &big)])]
+                .concat();
         let file = File(bytes.clone());
         for source in [&file as &dyn Source, &bytes] {
             let message = Message::new(source, 0);

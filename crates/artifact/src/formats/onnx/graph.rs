@@ -74,11 +74,18 @@ impl Walk<'_, '_> {
             }
         }
         let domain = if domain == "ai.onnx" { String::new() } else { domain };
-        let local = self.local.iter().position(|(d, n)| *n == kind && (*d == domain || (d == "ai.onnx" && domain.is_empty())));
+        let local = self
+            .local
+            .iter()
+            .position(|(d, n)| *n == kind && (*d == domain || (d == "ai.onnx" && domain.is_empty())));
         let shown = if domain.is_empty() { kind.clone() } else { format!("{domain}::{kind}") };
         self.part.facts.operator(&shown);
         match (local, self.current) {
-            (Some(callee), Some(caller)) if self.calls.len() < 1_000_000 && !self.calls.contains(&(caller, callee)) => self.calls.push((caller, callee)),
+            (Some(callee), Some(caller))
+                if self.calls.len() < 1_000_000 && !self.calls.contains(&(caller, callee)) =>
+            {
+                self.calls.push((caller, callee))
+            }
             (Some(_), _) => {}
             (None, _) => self.foreign(&domain, &kind, &shown, message.base),
         }
@@ -88,7 +95,9 @@ impl Walk<'_, '_> {
                 return self.cx.unread(self.part, Some(message.base), "a node is cut off or broken");
             };
             match field.number {
-                5 => self.within(message, &field, |walk, attribute| walk.attribute(&attribute, &shown, &place, depth)),
+                5 => self.within(message, &field, |walk, attribute| {
+                    walk.attribute(&attribute, &shown, &place, depth)
+                }),
                 6 => self.prose(message, &field, &format!("the description of node `{place}`")),
                 9 => self.within(message, &field, |walk, entry| walk.property(&entry)),
                 _ => {}
@@ -103,8 +112,14 @@ impl Walk<'_, '_> {
                 self.part.facts.libraries.insert("onnxruntime-extensions".to_owned());
                 return;
             }
-            Known::RunsCode => (Severity::High, format!("the operator `{shown}` runs Python or calls out when the model runs")),
-            Known::ReadsFiles => (Severity::Medium, format!("the operator `{shown}` reads files named by the model or its input")),
+            Known::RunsCode => (
+                Severity::High,
+                format!("the operator `{shown}` runs Python or calls out when the model runs"),
+            ),
+            Known::ReadsFiles => (
+                Severity::Medium,
+                format!("the operator `{shown}` reads files named by the model or its input"),
+            ),
             Known::Unknown => (Severity::Medium, format!("the operator `{shown}` needs a foreign library")),
         };
         let remedy = "ask the supplier for an export in standard operators; do not load a library that comes with a model";
@@ -147,7 +162,9 @@ impl Walk<'_, '_> {
 
     fn sparse(&mut self, message: &Message<'_>) {
         for field in message.fields().flatten().filter(|f| matches!(f.number, 1 | 2)) {
-            self.within(message, &field, |walk, tensor| walk.tensor(&tensor, "sparse initializer", field.number == 1));
+            self.within(message, &field, |walk, tensor| {
+                walk.tensor(&tensor, "sparse initializer", field.number == 1)
+            });
         }
     }
 
@@ -160,7 +177,9 @@ impl Walk<'_, '_> {
                 7 => self.within(message, &field, |walk, node| walk.node(&node, 0)),
                 8 => self.prose(message, &field, "the description of a function"),
                 9 => self.within(message, &field, |walk, import| walk.import(&import)),
-                11 => self.within(message, &field, |walk, attribute| walk.attribute(&attribute, "", "a function", 0)),
+                11 => self.within(message, &field, |walk, attribute| {
+                    walk.attribute(&attribute, "", "a function", 0)
+                }),
                 14 => self.within(message, &field, |walk, entry| walk.property(&entry)),
                 _ => {}
             }

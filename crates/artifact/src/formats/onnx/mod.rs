@@ -118,7 +118,16 @@ impl Format for Onnx {
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
         let message = Message::new(input.source, 0);
-        let mut walk = Walk { part, cx, local: Vec::new(), calls: Vec::new(), current: None, imports: BTreeMap::new(), parameters: 0, external: Vec::new() };
+        let mut walk = Walk {
+            part,
+            cx,
+            local: Vec::new(),
+            calls: Vec::new(),
+            current: None,
+            imports: BTreeMap::new(),
+            parameters: 0,
+            external: Vec::new(),
+        };
         walk.collect(&message);
         walk.model(&message);
         walk.circles();
@@ -129,7 +138,9 @@ impl Format for Onnx {
 /// A graph has nodes, a name, or at least inputs and outputs, all of them length-delimited.
 fn looks_like_graph(message: &Message<'_>, field: &Field) -> bool {
     let looks = message.open(field, |graph| {
-        graph.fields().take(50).all(|f| f.is_ok_and(|f| matches!((f.number, f.payload), (1 | 2 | 5 | 10..=16, Payload::Bytes { .. }))))
+        graph.fields().take(50).all(|f| {
+            f.is_ok_and(|f| matches!((f.number, f.payload), (1 | 2 | 5 | 10..=16, Payload::Bytes { .. })))
+        })
     });
     matches!(looks, Ok(Some(true)))
 }
@@ -216,7 +227,11 @@ impl Walk<'_, '_> {
     /// Opens a field as a message and walks it.
     fn within(&mut self, message: &Message<'_>, field: &Field, with: impl FnOnce(&mut Self, Message<'_>)) {
         if self.cx.step(1).is_err() {
-            self.cx.unread(self.part, Some(message.base), "the limit of steps is reached; scan the parts of this artefact apart");
+            self.cx.unread(
+                self.part,
+                Some(message.base),
+                "the limit of steps is reached; scan the parts of this artefact apart",
+            );
             return;
         }
         if let Err(e) = message.open(field, |m| with(&mut *self, m)) {
@@ -259,7 +274,9 @@ impl Walk<'_, '_> {
         }
         match key.to_ascii_lowercase().as_str() {
             "license" | "licence" => self.part.facts.licence = Some(value.chars().take(200).collect()),
-            "author" | "authors" if self.part.facts.producer.is_none() => self.part.facts.note("author", &value),
+            "author" | "authors" if self.part.facts.producer.is_none() => {
+                self.part.facts.note("author", &value)
+            }
             _ => {}
         }
         self.part.facts.note(key.clone(), &value);
@@ -278,7 +295,8 @@ impl Walk<'_, '_> {
 
     /// Functions that call themselves, through whatever others.
     fn circles(&mut self) {
-        let mut left: Vec<usize> = (0..self.local.len()).map(|i| self.calls.iter().filter(|c| c.0 == i).count()).collect();
+        let mut left: Vec<usize> =
+            (0..self.local.len()).map(|i| self.calls.iter().filter(|c| c.0 == i).count()).collect();
         // Functions that call none are taken away, and those that call only such ones; what stays calls in a circle.
         let mut done: Vec<usize> = (0..self.local.len()).filter(|i| left.get(*i) == Some(&0)).collect();
         let mut next = 0;

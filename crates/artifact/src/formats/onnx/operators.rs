@@ -17,8 +17,19 @@ pub(super) enum Known {
 
 /// Domains that ONNX Runtime and its execution providers register themselves.
 const RUNTIME: &[&str] = &[
-    "com.microsoft", "com.microsoft.nchwc", "com.microsoft.experimental", "com.microsoft.dml", "com.ms.internal.nhwc", "com.microsoft.automl",
-    "org.pytorch.aten", "com.microsoft.qdq", "com.microsoft.wcr", "ai.onnx.preview", "ai.onnx.preview.training", "ai.onnx.training", "ai.onnx.ml",
+    "com.microsoft",
+    "com.microsoft.nchwc",
+    "com.microsoft.experimental",
+    "com.microsoft.dml",
+    "com.ms.internal.nhwc",
+    "com.microsoft.automl",
+    "org.pytorch.aten",
+    "com.microsoft.qdq",
+    "com.microsoft.wcr",
+    "ai.onnx.preview",
+    "ai.onnx.preview.training",
+    "ai.onnx.training",
+    "ai.onnx.ml",
 ];
 
 /// Operators of the standard domain, of all versions, with those that early exporters and the runtime's optimiser put there.
@@ -55,7 +66,9 @@ EncodeImage DrawBoundingBoxes GaussianBlur Inverse NegPos STFT StftNorm Tokenize
 /// What is known of `kind` in `domain`.
 pub(super) fn known(domain: &str, kind: &str) -> Known {
     let lower = kind.to_ascii_lowercase();
-    let python = ["pyop", "pythonop", "pycustomop", "pyfunc", "tritonop", "pythonopgrad"].iter().any(|p| lower.starts_with(p));
+    let python = ["pyop", "pythonop", "pycustomop", "pyfunc", "tritonop", "pythonopgrad"]
+        .iter()
+        .any(|p| lower.starts_with(p));
     let calls = lower.starts_with("azure") || lower.starts_with("openai");
     if python || (calls && !domain.is_empty()) {
         return Known::RunsCode;

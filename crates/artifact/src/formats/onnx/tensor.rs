@@ -21,10 +21,35 @@ pub(super) fn name(kind: u64) -> &'static str {
 /// Name and bits of an element type; 0 bits for text.
 fn kind_of(kind: u64) -> Option<(&'static str, u64)> {
     const KINDS: &[(&str, u64)] = &[
-        ("undefined", 0), ("float", 32), ("uint8", 8), ("int8", 8), ("uint16", 16), ("int16", 16), ("int32", 32), ("int64", 64), ("string", 0), ("bool", 8),
-        ("float16", 16), ("double", 64), ("uint32", 32), ("uint64", 64), ("complex64", 64), ("complex128", 128), ("bfloat16", 16), ("float8e4m3fn", 8),
-        ("float8e4m3fnuz", 8), ("float8e5m2", 8), ("float8e5m2fnuz", 8), ("uint4", 4), ("int4", 4), ("float4e2m1", 4), ("float8e8m0", 8), ("uint2", 2), ("int2", 2),
-        ("float6e2m3", 6), ("float6e3m2", 6),
+        ("undefined", 0),
+        ("float", 32),
+        ("uint8", 8),
+        ("int8", 8),
+        ("uint16", 16),
+        ("int16", 16),
+        ("int32", 32),
+        ("int64", 64),
+        ("string", 0),
+        ("bool", 8),
+        ("float16", 16),
+        ("double", 64),
+        ("uint32", 32),
+        ("uint64", 64),
+        ("complex64", 64),
+        ("complex128", 128),
+        ("bfloat16", 16),
+        ("float8e4m3fn", 8),
+        ("float8e4m3fnuz", 8),
+        ("float8e5m2", 8),
+        ("float8e5m2fnuz", 8),
+        ("uint4", 4),
+        ("int4", 4),
+        ("float4e2m1", 4),
+        ("float8e8m0", 8),
+        ("uint2", 2),
+        ("int2", 2),
+        ("float6e2m3", 6),
+        ("float6e3m2", 6),
     ];
     usize::try_from(kind).ok().and_then(|k| KINDS.get(k)).copied()
 }
@@ -48,7 +73,9 @@ impl Walk<'_, '_> {
                 return self.cx.unread(self.part, Some(message.base), "a tensor is cut off or broken");
             };
             match (field.number, field.payload) {
-                (1, _) => stated.dims.extend(message.varints(&field, RANK_MAX).into_iter().map(u64::cast_signed)),
+                (1, _) => {
+                    stated.dims.extend(message.varints(&field, RANK_MAX).into_iter().map(u64::cast_signed))
+                }
                 (2, Payload::Varint(n)) => stated.kind = n,
                 (8, _) => stated.name = message.text(&field, 1000),
                 (9, Payload::Bytes { length, .. }) => stated.raw = Some(length),
@@ -59,7 +86,8 @@ impl Walk<'_, '_> {
                 return self.flaw(message.base, format!("a tensor has more than {RANK_MAX} dimensions"));
             }
         }
-        let place = if stated.name.is_empty() { what.to_owned() } else { format!("tensor `{}`", stated.name) };
+        let place =
+            if stated.name.is_empty() { what.to_owned() } else { format!("tensor `{}`", stated.name) };
         self.size(&stated, &place, message.base, weights);
         for field in message.fields().flatten() {
             match field.number {
@@ -84,7 +112,8 @@ impl Walk<'_, '_> {
         let Some((kind, bits)) = kind_of(stated.kind) else {
             return self.flaw(at, format!("{place} has the unknown type {}", stated.kind));
         };
-        let elements = stated.dims.iter().try_fold(1u64, |n, d| u64::try_from(*d).ok().and_then(|d| n.checked_mul(d)));
+        let elements =
+            stated.dims.iter().try_fold(1u64, |n, d| u64::try_from(*d).ok().and_then(|d| n.checked_mul(d)));
         let elements = elements.filter(|n| n.checked_mul(bits.max(8)).is_some_and(|b| b / 8 < 1 << 62));
         let Some(elements) = elements else {
             return self.flaw(at, format!("the shape of {place} is negative or overflows"));
@@ -94,7 +123,13 @@ impl Walk<'_, '_> {
             && bits > 0
             && elements.saturating_mul(bits).div_ceil(8) != length
         {
-            self.flaw(at, format!("{place} of type {kind} needs {} bytes by its shape and has {length}", elements.saturating_mul(bits).div_ceil(8)));
+            self.flaw(
+                at,
+                format!(
+                    "{place} of type {kind} needs {} bytes by its shape and has {length}",
+                    elements.saturating_mul(bits).div_ceil(8)
+                ),
+            );
         }
         if weights {
             self.parameters = self.parameters.saturating_add(elements);
@@ -105,7 +140,8 @@ impl Walk<'_, '_> {
     fn bytes_as_numbers(&mut self, message: &Message<'_>, field: &Field, place: &str) {
         /// Numbers looked at.
         const NUMBERS_MAX: usize = 4 << 20;
-        let bytes: Vec<u8> = message.varints(field, NUMBERS_MAX).into_iter().map(|n| (n & 0xff) as u8).collect();
+        let bytes: Vec<u8> =
+            message.varints(field, NUMBERS_MAX).into_iter().map(|n| (n & 0xff) as u8).collect();
         payload::bytes(&bytes, place, Some(message.base), self.part, self.cx);
     }
 

@@ -8,7 +8,19 @@ fn node(kind: &str, domain: &str) -> Vec<u8> {
 }
 
 fn value(number: u32, name: &str) -> Vec<u8> {
-    message(number, &[bytes(1, name), message(2, &[message(1, &[int(1, 1), message(2, &[message(1, &[int(1, 4)]), message(1, &[bytes(2, "n")])])])])])
+    message(
+        number,
+        &[
+            bytes(1, name),
+            message(
+                2,
+                &[message(
+                    1,
+                    &[int(1, 1), message(2, &[message(1, &[int(1, 4)]), message(1, &[bytes(2, "n")])])],
+                )],
+            ),
+        ],
+    )
 }
 
 fn model(graph: &[Vec<u8>], rest: &[Vec<u8>]) -> Vec<u8> {
@@ -33,11 +45,17 @@ fn check(bytes: &Vec<u8>, verdict: Verdict, rule: &str) {
 #[test]
 fn an_ordinary_model_is_clean_and_described() {
     let weights = tensor(&[int(1, 2), int(1, 3), int(2, 1), bytes(8, "w"), bytes(9, [0; 24])]);
-    let bytes_ = model(&[node("Relu", ""), node("Gelu", "com.microsoft"), weights], &[message(14, &[bytes(1, "license"), bytes(2, "MIT")])]);
+    let bytes_ = model(
+        &[node("Relu", ""), node("Gelu", "com.microsoft"), weights],
+        &[message(14, &[bytes(1, "license"), bytes(2, "MIT")])],
+    );
     let part = read(&bytes_);
     assert_eq!(part.verdict(), Verdict::Clean, "{part:?}");
     let facts = part.facts;
-    assert_eq!((facts.framework.as_deref(), facts.parameters, facts.licence.as_deref()), (Some("ONNX IR 9"), Some(6), Some("MIT")));
+    assert_eq!(
+        (facts.framework.as_deref(), facts.parameters, facts.licence.as_deref()),
+        (Some("ONNX IR 9"), Some(6), Some("MIT"))
+    );
     assert_eq!(facts.inputs[0].shape, ["4", "n"]);
     assert_eq!(facts.operators["com.microsoft::Gelu"], 1);
 }
@@ -54,7 +72,9 @@ fn external_data_must_stay_beside_the_model() {
     }
     // In a constant of a node, and in a branch.
     let entry = message(13, &[bytes(1, "location"), bytes(2, "../w")]);
-    let constant = |number, body: Vec<u8>| message(1, &[bytes(4, "Constant"), message(5, &[bytes(1, "value"), message(number, &[body])])]);
+    let constant = |number, body: Vec<u8>| {
+        message(1, &[bytes(4, "Constant"), message(5, &[bytes(1, "value"), message(number, &[body])])])
+    };
     check(&model(&[constant(5, [int(2, 1), entry.clone()].concat())], &[]), Verdict::Found, "S065");
     let branch = tensor(&[int(2, 1), entry]);
     check(&model(&[constant(6, branch)], &[]), Verdict::Found, "S065");
@@ -66,8 +86,12 @@ fn foreign_operators_are_found_wherever_they_are() {
     check(&model(&[node("PyOp", "ai.onnx.contrib")], &[]), Verdict::Found, "S066");
     check(&model(&[node("AzureTextToText", "com.microsoft.extensions")], &[]), Verdict::Found, "S066");
     check(&model(&[node("BertTokenizer", "ai.onnx.contrib")], &[]), Verdict::Clean, "");
-    let function = |inner: &str| message(25, &[bytes(1, "F"), bytes(10, "local"), message(7, &[bytes(4, inner), bytes(7, "local")])]);
-    let inside = |kind: &str, domain: &str| message(25, &[bytes(1, "F"), bytes(10, "local"), message(7, &[bytes(4, kind), bytes(7, domain)])]);
+    let function = |inner: &str| {
+        message(25, &[bytes(1, "F"), bytes(10, "local"), message(7, &[bytes(4, inner), bytes(7, "local")])])
+    };
+    let inside = |kind: &str, domain: &str| {
+        message(25, &[bytes(1, "F"), bytes(10, "local"), message(7, &[bytes(4, kind), bytes(7, domain)])])
+    };
     check(&model(&[node("F", "local")], &[inside("Relu", "")]), Verdict::Clean, "");
     check(&model(&[node("F", "local")], &[inside("X", "elsewhere")]), Verdict::Found, "S066");
     check(&model(&[node("F", "local")], &[function("F")]), Verdict::Found, "S067");

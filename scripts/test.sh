@@ -7,7 +7,7 @@
 #
 #   ASEPSIS_SKIP_SETUP=1   do not look for browsers and Python clients
 #   ASEPSIS_SHARED=DIR     test data that is not in the repository (default ../shared; tests that need it say so)
-#   ASEPSIS_VENV=DIR       Python environment that scripts/setup_python.sh makes (default .venv)
+#   ASEPSIS_VENV=DIR       Python environments that scripts/setup_python.sh makes (default .venv and .venv-signing)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

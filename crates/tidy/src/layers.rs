@@ -6,7 +6,7 @@ use crate::tree::{keys, manifests, report};
 const LAYERS: [&[&str]; 7] = [
     &["domain", "numeric"],
     &["ledger", "access", "oip"],
-    &["artifact", "detect"],
+    &["artifact", "detect", "provenance"],
     &["store", "runtime", "upstream"],
     &["app", "gateway"],
     &["api", "console"],

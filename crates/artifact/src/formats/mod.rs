@@ -51,4 +51,4 @@ pub(crate) const FORMATS: &[&dyn Format] =
 
 /// Catalogue entries of all formats.
 pub(crate) const ENTRIES: &[&[&Entry]] =
-    &[crate::payload::ENTRIES, gguf::ENTRIES, onnx::ENTRIES, safetensors::ENTRIES];
+    &[crate::payload::ENTRIES, crate::text::jinja::ENTRIES, gguf::ENTRIES, onnx::ENTRIES, safetensors::ENTRIES];

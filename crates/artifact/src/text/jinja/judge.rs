@@ -238,6 +238,7 @@ impl<'a> Judge<'a> {
         let mut user = false;
         let held = self.because.len();
         for item in items {
+            self.steps += 1;
             if self.spent() {
                 break;
             }

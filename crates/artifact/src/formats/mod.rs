@@ -6,6 +6,7 @@ use crate::{Context, Part, Source};
 
 mod gguf;
 mod onnx;
+mod pickle;
 mod safetensors;
 mod text;
 
@@ -47,8 +48,14 @@ pub trait Format: Sync {
 
 /// All formats. Order decides nothing.
 pub(crate) const FORMATS: &[&dyn Format] =
-    &[&gguf::Gguf, &onnx::Onnx, &safetensors::Safetensors, &text::Text];
+    &[&gguf::Gguf, &onnx::Onnx, &pickle::Pickle, &safetensors::Safetensors, &text::Text];
 
 /// Catalogue entries of all formats.
-pub(crate) const ENTRIES: &[&[&Entry]] =
-    &[crate::payload::ENTRIES, crate::text::jinja::ENTRIES, gguf::ENTRIES, onnx::ENTRIES, safetensors::ENTRIES];
+pub(crate) const ENTRIES: &[&[&Entry]] = &[
+    crate::payload::ENTRIES,
+    crate::text::jinja::ENTRIES,
+    gguf::ENTRIES,
+    onnx::ENTRIES,
+    pickle::ENTRIES,
+    safetensors::ENTRIES,
+];

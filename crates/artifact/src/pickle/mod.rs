@@ -1,8 +1,25 @@
 //! Pickle by abstract interpretation: a symbolic machine that follows what would be imported, called and built.
 
+mod bytes;
+mod decode;
+mod fold;
+mod heap;
+mod hidden;
+mod judge;
+mod know;
+mod literal;
+mod looks;
+mod machine;
+mod opcode;
+mod report;
+pub(crate) mod rules;
+mod show;
+mod size;
+mod summary;
 mod value;
 
 use crate::{Context, Part, ReadError, Source};
+use machine::{End, Machine};
 pub(crate) use value::Value;
 
 /// What follows in the file right after an object was built, outside the pickle's own opcodes.
@@ -77,16 +94,50 @@ pub(crate) fn read_streams(
     part: &mut Part,
     cx: &mut Context<'_>,
 ) -> Result<u64, ReadError> {
+    read_streams_with(source, at, &mut Ignore, part, cx)
+}
+
+/// As [`read_streams`], with a watcher.
+///
+/// # Errors
+/// When the source cannot be read.
+pub(crate) fn read_streams_with(
+    source: &dyn Source,
+    at: u64,
+    watch: &mut dyn Watch,
+    part: &mut Part,
+    cx: &mut Context<'_>,
+) -> Result<u64, ReadError> {
     let mut next = at;
-    while next < source.len() {
-        let stream = read_one(source, next, &mut Ignore, part, cx)?;
+    for _ in 0..STREAMS_MAX {
+        let stream = read_one(source, next, watch, part, cx)?;
+        let from = stream.end.max(next + 1);
         next = stream.end;
+        if from > source.len() || hidden::only_zeros(source, next)? {
+            return Ok(next);
+        }
         if !stream.complete {
-            break;
+            hidden::search(source, from, part, cx)?;
+            return Ok(next);
+        }
+        let head = source.bytes(next, (source.len() - next).min(HEAD), HEAD)?;
+        if !looks_like_pickle(&head, cx) {
+            if !hidden::search(source, next, part, cx)? {
+                let reason =
+                    format!("{} bytes after the end of the pickle are no pickle", source.len() - next);
+                cx.unread(part, Some(next), reason);
+            }
+            return Ok(next);
         }
     }
+    cx.unread(part, Some(next), format!("more than {STREAMS_MAX} pickle streams in one file"));
     Ok(next)
 }
+
+/// Most streams of one file.
+const STREAMS_MAX: u32 = 100_000;
+/// Bytes looked at to tell whether a stream begins.
+const HEAD: u64 = 1024;
 
 /// Follows one pickle stream from byte `at` on and reports into `part`; does not look at what comes after it.
 ///
@@ -99,13 +150,56 @@ pub(crate) fn read_one(
     part: &mut Part,
     cx: &mut Context<'_>,
 ) -> Result<Stream, ReadError> {
-    let _ = (source.len(), watch);
-    cx.unread(part, Some(at), "the pickle machine is not there yet");
-    Ok(Stream { end: at, complete: false, protocol: 0, top: Value::Unseen })
+    let mut machine = Machine::new(source, watch);
+    let (end, why) = machine.run(at, cx)?;
+    machine.finish(at, end);
+    report::facts(&machine, part);
+    report::report(&machine, part, cx);
+    match &why {
+        End::Stop => {}
+        End::Truncated => {
+            let reason = "the pickle ends before its STOP: the file is cut or not a pickle";
+            cx.unread(part, Some(end), reason);
+        }
+        End::Broken(reason) => cx.unread(part, Some(end), format!("the pickle cannot be followed: {reason}")),
+        End::Spent(spent) => cx.unread(part, Some(end), spent.to_string()),
+    }
+    let top = machine.top().map_or(Value::Unseen, |top| summary::summary(&machine.heap, source, top));
+    Ok(Stream { end, complete: why == End::Stop, protocol: machine.protocol, top })
 }
 
-/// Whether bytes begin like a pickle: a protocol header, or text opcodes that parse up to a `STOP` or to the end of
-/// what is given.
-pub(crate) fn looks_like_pickle(head: &[u8]) -> bool {
-    matches!(head, [0x80, 0..=5, ..])
+/// Whether bytes begin a pickle: they run up to a `STOP`, or to the end of what is given without breaking, or do
+/// something that is worth a finding before they break.
+pub(crate) fn looks_like_pickle(head: &[u8], cx: &mut Context<'_>) -> bool {
+    matches!(probe(head, cx), Probe::Whole(_) | Probe::Open | Probe::Harmful)
+}
+
+/// What a look at the first bytes of something says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// A whole stream of so many bytes.
+    Whole(u64),
+    /// It runs to the end of what is given, over several opcodes.
+    Open,
+    /// It does something that is worth a finding.
+    Harmful,
+    /// A protocol header, and then it breaks.
+    Header,
+    /// No pickle.
+    No,
+}
+
+/// Looks at the first bytes of something.
+pub(crate) fn probe(head: &[u8], cx: &mut Context<'_>) -> Probe {
+    let mut ignore = Ignore;
+    let mut machine = Machine::new(&head, &mut ignore);
+    let Ok((end, why)) = machine.run(0, cx) else { return Probe::No };
+    machine.finish(0, end);
+    match why {
+        _ if machine.judge.found() => Probe::Harmful,
+        End::Stop => Probe::Whole(end),
+        End::Truncated if matches!(head, [0x80, 0..=5, _, ..]) || end >= 64 => Probe::Open,
+        _ if matches!(head, [0x80, 0..=5, ..]) => Probe::Header,
+        _ => Probe::No,
+    }
 }

@@ -1,0 +1,45 @@
+//! Python pickles: the format behind most of what machine learning saves. The work is done in [`crate::pickle`].
+
+use domain::Entry;
+
+use super::{Format, Input, Sure};
+use crate::pickle::{self, Probe};
+use crate::{Context, Limits, Part};
+
+/// Catalogue entries of everything the pickle machine can find, wherever the pickle stands.
+pub(super) static ENTRIES: &[&Entry] = pickle::rules::ENTRIES;
+
+/// Pickle streams, protocols 0 to 5.
+pub(super) struct Pickle;
+
+/// What PyTorch's old format begins with: a pickle of a magic number, read by its own reader.
+const TORCH: &[u8] = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.";
+/// Bytes that recognition runs through.
+const PROBED: usize = 16 * 1024;
+
+impl Format for Pickle {
+    fn name(&self) -> &'static str {
+        "pickle"
+    }
+
+    fn recognise(&self, input: &Input<'_>) -> Option<Sure> {
+        if input.head.get(2..).is_some_and(|rest| rest.starts_with(TORCH)) || input.head.starts_with(TORCH) {
+            return None;
+        }
+        let limits = Limits::default();
+        let head = input.head.get(..PROBED).unwrap_or(input.head);
+        match pickle::probe(head, &mut Context::new(&limits)) {
+            Probe::Harmful => Some(Sure::Certain),
+            Probe::Whole(_) | Probe::Open if input.head.first() == Some(&0x80) => Some(Sure::Certain),
+            Probe::Whole(end) if end == input.source.len() => Some(Sure::Certain),
+            Probe::Whole(_) | Probe::Open | Probe::Header => Some(Sure::Likely),
+            Probe::No => None,
+        }
+    }
+
+    fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
+        if let Err(e) = pickle::read_streams(input.source, 0, part, cx) {
+            cx.unread(part, None, e.to_string());
+        }
+    }
+}

@@ -1,0 +1,548 @@
+//! Judges what the machine would do: each call, each state given, each import, and the size of the whole.
+
+use std::collections::BTreeSet;
+
+use domain::{Entry, Severity};
+
+use super::fold;
+use super::heap::{Global, Heap, Kind, Node, Val, View};
+use super::know::{Basis, Effect, canonical};
+use super::{bytes, looks, rules, show, size};
+use crate::Source;
+
+/// Something that was seen.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) rule: &'static Entry,
+    pub(super) severity: Severity,
+    pub(super) at: u64,
+    pub(super) message: String,
+}
+
+/// Most things kept of one stream.
+const SEEN_MAX: usize = 64;
+/// Most constants that are looked into.
+const CARRIED_MAX: usize = 64;
+/// Calls inside calls (`partial` of `map` of …) that are looked through.
+const LEVELS_MAX: u32 = 6;
+/// Largest amount that a call may make, in elements or bytes.
+const AMOUNT_MAX: u128 = 1 << 28;
+/// Longest line of digits that is turned into a number quickly enough.
+const DIGITS_MAX: u64 = 200_000;
+
+/// What was seen so far.
+#[derive(Default)]
+pub(super) struct Judge {
+    pub(super) seen: Vec<Seen>,
+    /// Positions of the opcodes of constants that begin like something of their own.
+    pub(super) carried: Vec<u64>,
+    /// Constants that are loaded as files of their own (PyTorch storages).
+    pub(super) loaded: Vec<Val>,
+    /// What could not be followed.
+    pub(super) unread: Vec<(u64, String)>,
+    /// Bytes to leave out after the `BUILD` that was just done.
+    pub(super) skip: Option<u64>,
+    /// What a finding was made of already, so that a thousand equal calls are one.
+    told: BTreeSet<(&'static str, u64)>,
+}
+
+impl Judge {
+    fn see(&mut self, rule: &'static Entry, severity: Severity, at: u64, message: String) {
+        if self.seen.len() < SEEN_MAX {
+            self.seen.push(Seen { rule, severity, at, message });
+        }
+    }
+
+    /// As [`Judge::see`], once for each rule and subject.
+    fn see_once(
+        &mut self,
+        subject: u64,
+        rule: &'static Entry,
+        severity: Severity,
+        at: u64,
+        message: impl Fn() -> String,
+    ) {
+        if self.seen.len() < SEEN_MAX && self.told.insert((rule.id, subject)) {
+            self.see(rule, severity, at, message());
+        }
+    }
+
+    /// Whether anything was seen that makes the file `found`.
+    pub(super) fn found(&self) -> bool {
+        self.seen.iter().any(|s| s.severity >= Severity::Medium)
+    }
+
+    /// `callee(*args)`, or `callee.__new__(callee, *args)` when `new`.
+    pub(super) fn called(
+        &mut self,
+        heap: &mut Heap,
+        source: &dyn Source,
+        callee: Val,
+        args: Val,
+        new: bool,
+        at: u64,
+    ) {
+        let call = Call { callee, args, new, at };
+        match callee.as_global() {
+            Some(index) => {
+                if self.global(heap, source, &call, index, 0) {
+                    if let Some(global) = heap.globals.get_mut(index) {
+                        global.reported = true;
+                    }
+                }
+            }
+            None => self.computed(heap, source, &call, 0),
+        }
+    }
+
+    /// A call of something that is no import. Tells what it comes down to, where that can be told.
+    fn computed(&mut self, heap: &mut Heap, source: &dyn Source, call: &Call, level: u32) {
+        let callee = match heap.view(call.callee) {
+            View::Node(node)
+                if matches!(node.kind, Kind::Call | Kind::Attribute | Kind::New | Kind::Persistent) =>
+            {
+                Some(node.clone())
+            }
+            View::Unseen => None,
+            // A constant or container: the call only fails.
+            _ => return,
+        };
+        let message = || format!("the pickle calls what an earlier call gave: `{}`", call.show(heap, source));
+        let subject = callee.as_ref().map_or(0, |n| n.head.as_global().map_or(0, |g| g as u64 + 1));
+        self.see_once(subject, &rules::CALLS_COMPUTED, Severity::High, call.at, message);
+        let Some(node) = callee.filter(|_| level < LEVELS_MAX) else { return };
+        // functools.partial(f, a)(b) and operator.methodcaller("name", b)(object): what is called in truth.
+        let Some(maker) = node.head.as_global().and_then(|g| heap.globals.get(g)) else { return };
+        let (_, maker) = canonical(&maker.module, &maker.name);
+        let kids = heap.kids(&node).to_vec();
+        if let ("partial", [function, first @ ..]) = (maker, kids.as_slice()) {
+            let mut args = first.to_vec();
+            args.extend(heap.items(call.args).unwrap_or_default());
+            self.inner(heap, source, *function, &args, call.at, level);
+        }
+    }
+
+    /// Judges a call that another call makes.
+    fn inner(
+        &mut self,
+        heap: &mut Heap,
+        source: &dyn Source,
+        callee: Val,
+        args: &[Val],
+        at: u64,
+        level: u32,
+    ) {
+        let args = heap.node(Kind::Tuple, Val::ABSENT, args);
+        let call = Call { callee, args, new: false, at };
+        match callee.as_global() {
+            Some(index) => {
+                if self.global(heap, source, &call, index, level + 1)
+                    && let Some(global) = heap.globals.get_mut(index)
+                {
+                    global.reported = true;
+                }
+            }
+            None => self.computed(heap, source, &call, level + 1),
+        }
+    }
+
+    /// A call of something imported. Returns whether the call says all there is to say of the import.
+    fn global(
+        &mut self,
+        heap: &mut Heap,
+        source: &dyn Source,
+        call: &Call,
+        index: usize,
+        level: u32,
+    ) -> bool {
+        let Some(global) = heap.globals.get(index).cloned() else { return false };
+        let known = global.known;
+        let subject = index as u64;
+        let (module, name) = canonical(&global.module, &global.name);
+        match known.effect {
+            Effect::Reaches => return self.reaches(heap, source, call, &global, subject),
+            Effect::Calls => {
+                self.calls(heap, source, call, name, level);
+            }
+            Effect::Allocates => self.allocates(heap, source, call, name, subject),
+            Effect::Class if module == "builtins" && name == "type" => {
+                if heap.items(call.args).is_none_or(|items| items.len() > 1) {
+                    let message = || format!("the pickle makes a class: `{}`", call.show(heap, source));
+                    self.see_once(subject, &rules::REACHES_NAMES, Severity::High, call.at, message);
+                }
+            }
+            Effect::Rebuilds => self.rebuilds(heap, source, call, name, level),
+            Effect::Pure | Effect::Class => {}
+            effect if effect.dangerous() => return self.dangerous(heap, source, call, &global, subject),
+            _ => self.unknown(heap, source, call, &global, subject),
+        }
+        true
+    }
+
+    /// A call of something that executes, reads, writes, connects, imports or deserialises.
+    fn dangerous(
+        &mut self,
+        heap: &Heap,
+        source: &dyn Source,
+        call: &Call,
+        global: &Global,
+        subject: u64,
+    ) -> bool {
+        let known = global.known;
+        if known.basis != Basis::Table && known.class_like {
+            // Only the words of a class's name speak against it: making the object without its constructor is
+            // ordinary, and so is an enumeration.
+            if call.new || !looks::constructs(heap, source, call.args, known.effect) {
+                return true;
+            }
+        }
+        if call.new && known.basis != Basis::Table {
+            return true;
+        }
+        let (rule, what) = of_effect(known.effect);
+        let severity = if call.new { Severity::Medium } else { severity(known.effect) };
+        let message = || format!("the pickle {what} when it is loaded: `{}`", call.show(heap, source));
+        self.see_once(subject, rule, severity, call.at, message);
+        true
+    }
+
+    /// `getattr` and its like: harmless on a class with a plain name, which is how enumerations and methods are written.
+    fn reaches(
+        &mut self,
+        heap: &Heap,
+        source: &dyn Source,
+        call: &Call,
+        global: &Global,
+        subject: u64,
+    ) -> bool {
+        let (_, name) = canonical(&global.module, &global.name);
+        let plain = match (name, heap.items(call.args)) {
+            ("getattr" | "hasattr", Some([object, attribute] | [object, attribute, _])) => {
+                let attribute = fold::text(heap, source, *attribute);
+                let plain = attribute.as_deref().is_some_and(|a| !a.starts_with("__") || a == "__name__");
+                let module = matches!(heap.view(*object), View::Global(g) if g.name.is_empty());
+                plain && !module
+            }
+            _ => false,
+        };
+        if !plain {
+            let message =
+                || format!("the pickle looks up by name when it is loaded: `{}`", call.show(heap, source));
+            self.see_once(subject, &rules::REACHES_NAMES, Severity::High, call.at, message);
+        }
+        true
+    }
+
+    /// `map`, `functools.partial`, `itertools.starmap`: what they are given is judged as if it were called.
+    fn calls(&mut self, heap: &mut Heap, source: &dyn Source, call: &Call, name: &str, level: u32) {
+        let Some(items) = heap.items(call.args).map(<[Val]>::to_vec) else { return };
+        let made_only = matches!(
+            name,
+            "partial" | "partialmethod" | "MethodType" | "_lru_cache_wrapper" | "attrgetter" | "methodcaller"
+        );
+        for (i, item) in items.iter().enumerate() {
+            let Some(index) = item.as_global() else {
+                if let Some(attribute) = fold::text(heap, source, *item).filter(|_| name.ends_with("er"))
+                    && attribute.split('.').any(|part| part.starts_with("__"))
+                {
+                    let message = format!("the pickle looks up by name: `{}`", call.show(heap, source));
+                    self.see(&rules::REACHES_NAMES, Severity::High, call.at, message);
+                }
+                continue;
+            };
+            let effect = heap.globals.get(index).map_or(Effect::Unknown, |g| g.known.effect);
+            let harmless =
+                matches!(effect, Effect::Class | Effect::Pure | Effect::Rebuilds | Effect::Allocates);
+            if level >= LEVELS_MAX || harmless || (made_only && !effect.dangerous()) {
+                continue;
+            }
+            let others: Vec<Val> =
+                items.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, v)| *v).collect();
+            self.inner(heap, source, *item, &others, call.at, level);
+        }
+    }
+
+    /// A reconstructing function. Some of them call a function that they are given.
+    fn rebuilds(&mut self, heap: &mut Heap, source: &dyn Source, call: &Call, name: &str, level: u32) {
+        let items = heap.items(call.args).map(<[Val]>::to_vec).unwrap_or_default();
+        if name.ends_with("_load_from_bytes") {
+            self.loaded.extend(items.first());
+        }
+        if name.contains("_rebuild_from_type")
+            && let [function, _, args, ..] = items.as_slice()
+            && level < LEVELS_MAX
+        {
+            let args = heap.items(*args).map(<[Val]>::to_vec).unwrap_or_default();
+            self.inner(heap, source, *function, &args, call.at, level);
+        }
+    }
+
+    /// Something whose effect is not known: judged by what it is, where it stands, and what it is given.
+    fn unknown(&mut self, heap: &Heap, source: &dyn Source, call: &Call, global: &Global, subject: u64) {
+        let known = global.known;
+        if call.new {
+            return;
+        }
+        let reason = if !known.class_like {
+            "a function that no pickler is known to write"
+        } else if known.standard {
+            "a class of the standard library that no model is known to need"
+        } else if let Some(reason) = looks::suspicious(heap, source, call.args, 3) {
+            reason
+        } else {
+            return;
+        };
+        let message =
+            || format!("the pickle calls `{}` when it is loaded: {reason}", call.show(heap, source));
+        self.see_once(subject, &rules::CALLS_UNKNOWN, Severity::High, call.at, message);
+    }
+
+    /// A call that makes as much as it is told.
+    fn allocates(&mut self, heap: &Heap, source: &dyn Source, call: &Call, name: &str, subject: u64) {
+        let Some(items) = heap.items(call.args) else { return };
+        let number = |v: &Val| match heap.view(*v) {
+            View::Int(int) => u128::from(int.unsigned_abs()),
+            View::Long => u128::MAX,
+            _ => 0,
+        };
+        let length = |v: &Val| match heap.view(*v) {
+            View::Text(at) | View::Bytes(at) => {
+                bytes::argument(source, at, 1).map_or(1, |(_, _, _, l)| u128::from(l))
+            }
+            View::Node(node) => u128::from(node.total),
+            _ => number(v),
+        };
+        let last = name.trim_start_matches("i").rsplit('.').next().unwrap_or(name);
+        let amount = match (last, items) {
+            ("pow" | "power", [base, exponent, ..]) if number(base) > 1 => number(exponent),
+            ("lshift", [_, by]) => number(by),
+            ("mul" | "repeat" | "tile", [a, b]) => match (number(a), number(b)) {
+                (0, n) => length(a).saturating_mul(n),
+                (n, 0) => length(b).saturating_mul(n),
+                _ => 0,
+            },
+            ("factorial" | "bytes" | "bytearray", [n, ..]) => number(n),
+            ("comb" | "perm", _) => 0,
+            // Lazy, but walked by whatever takes it.
+            ("range", items) => items.iter().map(number).max().unwrap_or(0) / 64,
+            ("arange" | "linspace" | "eye" | "identity", items) => {
+                items.iter().map(number).max().unwrap_or(0)
+            }
+            (_, [shape, ..]) => match heap.items(*shape) {
+                Some(sides) => sides.iter().map(number).fold(1, u128::saturating_mul),
+                None => number(shape),
+            },
+            _ => 0,
+        };
+        if amount > AMOUNT_MAX {
+            let message = || {
+                format!("the pickle makes something huge when it is loaded: `{}`", call.show(heap, source))
+            };
+            self.see_once(subject, &rules::UNFOLDS_HUGE, Severity::High, call.at, message);
+        }
+    }
+
+    /// `BUILD`: state given to an object.
+    pub(super) fn built(&mut self, heap: &Heap, source: &dyn Source, object: Val, state: Val, at: u64) {
+        if object.as_global().is_some() {
+            let (shown, state) = (show::value(heap, source, object), show::value(heap, source, state));
+            let message =
+                format!("the pickle changes `{shown}` of the program that loads it: it gets {state}");
+            self.see(&rules::CHANGES_IMPORTED, Severity::High, at, message);
+            return;
+        }
+        for part in [Some(state), heap.items(state).and_then(|i| i.get(1)).copied()].into_iter().flatten() {
+            if let View::Node(node @ Node { kind: Kind::Dict, .. }) = heap.view(part) {
+                self.plants(heap, source, node, at);
+            }
+        }
+    }
+
+    /// State that has one of the methods which unpickling calls itself.
+    fn plants(&mut self, heap: &Heap, source: &dyn Source, state: &Node, at: u64) {
+        const METHODS: [&str; 7] =
+            ["__setstate__", "__setitem__", "append", "extend", "add", "__new__", "__getinitargs__"];
+        let (mut pairs, mut rest) = (Vec::new(), heap.kids(state));
+        while let [key, value, after @ ..] = rest {
+            pairs.push((*key, *value));
+            rest = after;
+        }
+        for (key, value) in pairs {
+            let callable = match heap.view(value) {
+                View::Global(global) => !global.name.is_empty(),
+                View::Node(node) => matches!(node.kind, Kind::Call | Kind::Attribute),
+                _ => false,
+            };
+            if callable
+                && let View::Text(at_key) = heap.view(key)
+                && let Some(key) = bytes::text(source, at_key, 64)
+                && METHODS.contains(&key.as_str())
+            {
+                let value = show::value(heap, source, value);
+                let message = format!(
+                    "the pickle gives an object the method `{key}`, which unpickling calls: `{value}`"
+                );
+                self.see(&rules::CHANGES_IMPORTED, Severity::High, at, message);
+            }
+        }
+    }
+
+    /// Items given to something that is no container of the pickle's own.
+    pub(super) fn added(&mut self, heap: &Heap, source: &dyn Source, target: Val, items: &[Val], at: u64) {
+        let changed = match heap.view(target) {
+            View::Global(_) => true,
+            View::Node(node) => match node.kind {
+                Kind::Attribute => true,
+                // `vars(module)`, `globals()`: the call was reported; that the result is changed is worth its own line.
+                Kind::Call => node
+                    .head
+                    .as_global()
+                    .and_then(|g| heap.globals.get(g))
+                    .is_some_and(|g| g.known.effect.dangerous()),
+                _ => false,
+            },
+            _ => false,
+        };
+        if changed {
+            let items: Vec<String> = items.iter().take(4).map(|v| show::value(heap, source, *v)).collect();
+            let target = show::value(heap, source, target);
+            let message = format!(
+                "the pickle changes `{target}` of the program that loads it: it gets {}",
+                items.join(", ")
+            );
+            self.see(&rules::CHANGES_IMPORTED, Severity::High, at, message);
+        }
+    }
+
+    /// `STACK_GLOBAL` with names that cannot be told.
+    pub(super) fn computed_import(
+        &mut self,
+        heap: &Heap,
+        source: &dyn Source,
+        module: Val,
+        name: Val,
+        at: u64,
+    ) {
+        let written =
+            |v: Val| matches!(heap.view(v), View::Int(_) | View::None | View::Bool(_) | View::Float(_));
+        if written(module) || written(name) {
+            self.unread.push((at, "the name of an import is no text".to_owned()));
+            return;
+        }
+        let (module, name) = (show::value(heap, source, module), show::value(heap, source, name));
+        let message =
+            format!("the pickle computes the name of what it imports: module `{module}`, name `{name}`");
+        self.see(&rules::COMPUTES_NAME, Severity::High, at, message);
+    }
+
+    /// An extension code that nothing in the pickle registered.
+    pub(super) fn unregistered(&mut self, at: u64, code: i64) {
+        self.incomplete(
+            at,
+            &format!("extension code {code} stands for something that the file does not say"),
+        );
+    }
+
+    /// Something that could not be followed.
+    pub(super) fn incomplete(&mut self, at: u64, reason: &str) {
+        if self.unread.len() < SEEN_MAX {
+            self.unread.push((at, reason.to_owned()));
+        }
+    }
+
+    /// A length that the file cannot hold.
+    pub(super) fn claims(&mut self, at: u64, length: u64) {
+        let message = format!(
+            "the pickle claims {length} bytes, which it does not have; a loader allocates them first"
+        );
+        self.see_once(at, &rules::UNFOLDS_HUGE, Severity::Medium, at, || message.clone());
+    }
+
+    /// A memo index far beyond the file.
+    pub(super) fn memo_index(&mut self, at: u64, index: u64) {
+        let message = format!("the pickle writes memo index {index}; a loader allocates room for all below");
+        self.see_once(at, &rules::UNFOLDS_HUGE, Severity::Medium, at, || message.clone());
+    }
+
+    /// A number written in decimal digits.
+    pub(super) fn digits(&mut self, at: u64, digits: u64) {
+        if digits > DIGITS_MAX {
+            let message =
+                format!("a number of {digits} decimal digits, which takes a loader very long to read");
+            self.see_once(at, &rules::UNFOLDS_HUGE, Severity::Medium, at, || message.clone());
+        }
+    }
+
+    /// A bytes constant: kept for later when it begins like something of its own.
+    #[inline]
+    pub(super) fn bytes_constant(&mut self, at: u64, inside: &[u8]) {
+        if self.carried.len() < CARRIED_MAX && looks::packed(inside) {
+            self.carried.push(at);
+        }
+    }
+
+    /// A text constant: kept for later when it begins like an encoded pickle.
+    #[inline]
+    pub(super) fn text_constant(&mut self, at: u64, inside: &[u8]) {
+        if self.carried.len() < CARRIED_MAX && looks::encoded(inside) {
+            self.carried.push(at);
+        }
+    }
+
+    /// What is known only at the end: imports that were not called, computed names, and the size of the whole.
+    pub(super) fn finish(&mut self, heap: &mut Heap, begin: u64, end: u64) {
+        for (index, global) in heap.globals.iter().enumerate() {
+            let (module, name) = canonical(&global.module, &global.name);
+            if global.computed && !name.is_empty() {
+                let message =
+                    || format!("the pickle computes the name of what it imports: `{module}.{name}`");
+                self.see_once(index as u64, &rules::COMPUTES_NAME, Severity::High, global.at, message);
+            }
+            if !global.reported && global.known.basis == Basis::Table && global.known.effect.dangerous() {
+                let (rule, what) = of_effect(global.known.effect);
+                let message = || format!("the pickle refers to `{module}.{name}`, which {what}");
+                self.see_once(index as u64, rule, Severity::Medium, global.at, message);
+            }
+        }
+        let size = size::measure(heap);
+        if let Some(message) = size.too_much(end.saturating_sub(begin)) {
+            self.see(&rules::UNFOLDS_HUGE, Severity::High, begin, message);
+        }
+    }
+}
+
+/// One call.
+struct Call {
+    callee: Val,
+    args: Val,
+    new: bool,
+    at: u64,
+}
+
+impl Call {
+    fn show(&self, heap: &Heap, source: &dyn Source) -> String {
+        show::call(heap, source, self.callee, self.args)
+    }
+}
+
+/// The rule for an effect, and what it does in words.
+fn of_effect(effect: Effect) -> (&'static Entry, &'static str) {
+    match effect {
+        Effect::Imports => (&rules::REACHES_NAMES, "imports or looks up by name"),
+        Effect::Deserialises => (&rules::DESERIALISES_AGAIN, "deserialises again"),
+        Effect::Network => (&rules::REACHES_NETWORK, "reaches the network"),
+        Effect::Writes => (&rules::WRITES_FILES, "writes, moves or removes files"),
+        Effect::Reads => (&rules::READS_FILES, "reads files or settings"),
+        Effect::Reaches => (&rules::REACHES_NAMES, "reaches into objects by name"),
+        Effect::Process => (&rules::CHANGES_PROCESS, "changes or uses the process that loads it"),
+        _ => (&rules::CALLS_CODE, "runs code or a program"),
+    }
+}
+
+fn severity(effect: Effect) -> Severity {
+    match effect {
+        Effect::Executes => Severity::Critical,
+        Effect::Reads | Effect::Process => Severity::Medium,
+        _ => Severity::High,
+    }
+}

@@ -1,0 +1,368 @@
+//! What a callable does: from a table where it is known, from its module's family, and else from the shape of its
+//! name. What is not known is told apart from what is known to be harmless, so that the judge can ask for reasons.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// What calling something does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Effect {
+    /// Runs code or programs.
+    Executes,
+    /// Imports modules or looks names up, so that anything can be reached.
+    Imports,
+    /// Deserialises again.
+    Deserialises,
+    /// Reaches the network.
+    Network,
+    /// Writes, moves or removes files.
+    Writes,
+    /// Reads files or secrets.
+    Reads,
+    /// Reaches into objects by name.
+    Reaches,
+    /// Changes the process: ends it, changes its settings.
+    Process,
+    /// Calls what it is given.
+    Calls,
+    /// As large as its argument says.
+    Allocates,
+    /// A function without effect.
+    Pure,
+    /// A class whose constructor has no effect.
+    Class,
+    /// A function that rebuilds what a pickler took apart.
+    Rebuilds,
+    /// Not known.
+    Unknown,
+}
+
+impl Effect {
+    fn of(letter: &str) -> Self {
+        match letter {
+            "x" => Self::Executes,
+            "i" => Self::Imports,
+            "d" => Self::Deserialises,
+            "n" => Self::Network,
+            "w" => Self::Writes,
+            "r" => Self::Reads,
+            "t" => Self::Reaches,
+            "p" => Self::Process,
+            "h" => Self::Calls,
+            "a" => Self::Allocates,
+            "f" => Self::Pure,
+            "c" => Self::Class,
+            "b" => Self::Rebuilds,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether no model needs it to be loaded.
+    pub(super) const fn dangerous(self) -> bool {
+        matches!(
+            self,
+            Self::Executes
+                | Self::Imports
+                | Self::Deserialises
+                | Self::Network
+                | Self::Writes
+                | Self::Reads
+                | Self::Reaches
+                | Self::Process
+        )
+    }
+}
+
+/// Where the knowledge comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Basis {
+    /// The name is in the table, or its module is as a whole.
+    Table,
+    /// The words in its name.
+    Words,
+    /// Nothing speaks for or against it.
+    Nothing,
+}
+
+/// What is known of one global.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) effect: Effect,
+    pub(super) basis: Basis,
+    /// Whether the name is written like a class.
+    pub(super) class_like: bool,
+    /// Whether it is in the standard library.
+    pub(super) standard: bool,
+}
+
+const TABLE: &str = include_str!("known.txt");
+
+/// Names of the modules of the standard library, Python 2.7 to 3.14.
+const STANDARD: &str = include_str!("standard.txt");
+
+struct Table {
+    /// Effect per `module.name`; `module.*` for the rest of a module and what is below it.
+    effects: HashMap<String, Effect>,
+    standard: HashMap<&'static str, ()>,
+}
+
+fn table() -> &'static Table {
+    static PARSED: OnceLock<Table> = OnceLock::new();
+    PARSED.get_or_init(|| {
+        let mut effects = HashMap::new();
+        for line in TABLE.lines().filter(|l| !l.starts_with('#')) {
+            let mut words = line.split_whitespace();
+            let Some(module) = words.next() else { continue };
+            for (letter, names) in words.filter_map(|w| w.split_once('=')) {
+                for name in names.split(',') {
+                    effects.insert(format!("{module}.{name}"), Effect::of(letter));
+                }
+            }
+        }
+        Table { effects, standard: STANDARD.split_whitespace().map(|m| (m, ())).collect() }
+    })
+}
+
+fn is_standard(module: &str) -> bool {
+    module.split('.').next().is_some_and(|top| table().standard.contains_key(top))
+}
+
+/// What is known of `module.name`; the name may have dots.
+pub(super) fn know(module: &str, name: &str) -> Known {
+    let (module, name) = canonical(module, name);
+    let (module, name) =
+        if find(module, name).is_some() { (module, name) } else { reach_through(module, name) };
+    let standard = is_standard(module);
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let class_like = class_like(last);
+    let known = |effect, basis| Known { effect, basis, class_like, standard };
+    if let Some(effect) = find(module, name) {
+        return known(effect, Basis::Table);
+    }
+    if let Some(effect) = reaching_name(name, class_like) {
+        return known(effect, Basis::Table);
+    }
+    // A module as a value: from there anything can be reached.
+    if table().effects.get(&format!("{last}.*")).is_some_and(|e| e.dangerous()) && is_standard(last) {
+        return known(Effect::Reaches, Basis::Table);
+    }
+    if let Some(effect) = family(module) {
+        return known(effect, Basis::Table);
+    }
+    if last.ends_with("Error") || last.ends_with("Exception") || last.ends_with("Warning") {
+        return known(Effect::Class, Basis::Words);
+    }
+    if last.starts_with("__pyx_unpickle_") || (rebuild_like(last) && danger_words(last).is_none()) {
+        return known(Effect::Rebuilds, Basis::Words);
+    }
+    match danger_words(name).or_else(|| danger_modules(module)) {
+        Some(effect) => known(effect, Basis::Words),
+        None => known(Effect::Unknown, Basis::Nothing),
+    }
+}
+
+/// The name in the table, also where a package shows it under a shorter or longer path.
+fn find(module: &str, name: &str) -> Option<Effect> {
+    let effects = &table().effects;
+    let full = format!("{module}.{name}");
+    if let Some(effect) = effects.get(&full) {
+        return Some(*effect);
+    }
+    if module == "builtins"
+        && (name.ends_with("Error") || name.ends_with("Exception") || name.ends_with("Warning"))
+    {
+        return Some(Effect::Class);
+    }
+    None
+}
+
+/// What the table says of a whole module or of one above it.
+fn family(module: &str) -> Option<Effect> {
+    let mut path = module;
+    loop {
+        if let Some(effect) = table().effects.get(&format!("{path}.*")) {
+            return Some(*effect);
+        }
+        path = &path[..path.rfind('.')?];
+    }
+}
+
+/// Attributes through which anything can be reached.
+fn reaching_name(name: &str, class_like: bool) -> Option<Effect> {
+    const REACHING: [&str; 22] = [
+        "__globals__",
+        "__builtins__",
+        "__subclasses__",
+        "__import__",
+        "__dict__",
+        "__class__",
+        "__base__",
+        "__bases__",
+        "__mro__",
+        "__code__",
+        "__closure__",
+        "__func__",
+        "__self__",
+        "__getattribute__",
+        "__getattr__",
+        "__setattr__",
+        "__loader__",
+        "__spec__",
+        "__init_subclass__",
+        "__reduce__",
+        "__reduce_ex__",
+        "__wrapped__",
+    ];
+    let _ = class_like;
+    name.split('.')
+        .any(|part| REACHING.contains(&part) || part.starts_with("f_") || part.starts_with("gi_"))
+        .then_some(Effect::Reaches)
+}
+
+/// Module and name as Python 3 has them: `__builtin__` is `builtins`, a trailing `.__call__` says nothing.
+pub(super) fn canonical<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
+    let mut name = name;
+    while let Some(rest) = name.strip_suffix(".__call__") {
+        name = rest;
+    }
+    let module = match module {
+        "__builtin__" | "__builtins__" | "_builtin" => "builtins",
+        "copy_reg" => "copyreg",
+        "cPickle" | "_pickle" => "pickle",
+        "Queue" => "queue",
+        "SocketServer" => "socketserver",
+        "ConfigParser" => "configparser",
+        "repr" => "reprlib",
+        "Tkinter" => "tkinter",
+        "urllib2" | "urlparse" | "robotparser" => "urllib",
+        "httplib" | "BaseHTTPServer" | "SimpleHTTPServer" | "CGIHTTPServer" | "Cookie" | "cookielib" => {
+            "http"
+        }
+        "xmlrpclib" | "SimpleXMLRPCServer" | "DocXMLRPCServer" => "xmlrpc",
+        "cStringIO" | "StringIO" => "io",
+        "UserDict" | "UserList" | "UserString" => "collections",
+        "commands" => "subprocess",
+        "__main__" | "__mp_main__" => "__main__",
+        "exceptions" => "builtins",
+        "dummy_thread" | "thread" => "_thread",
+        "_abcoll" => "collections.abc",
+        "whichdb" | "dumbdbm" | "gdbm" | "dbhash" => "dbm",
+        "markupbase" | "HTMLParser" => "html.parser",
+        "sets" => "collections",
+        _ => module,
+    };
+    (module, name)
+}
+
+/// Where a dotted name leads through a module that the first one has imported (`logging` `os.system`): that module
+/// and the rest of the name.
+fn reach_through<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
+    let (mut module, mut name) = (module, name);
+    let mut rest = name;
+    while let Some((part, after)) = rest.split_once('.') {
+        // An attribute of a class is no module.
+        if class_like(part) {
+            break;
+        }
+        let bare = part.trim_start_matches('_');
+        let found = [part, bare].into_iter().find(|p| table().standard.contains_key(p));
+        if let Some(found) = found {
+            (module, name) = (canonical(found, "").0, after);
+        }
+        rest = after;
+    }
+    (module, name)
+}
+
+/// Whether a name is written like a class: its first letter is a capital.
+pub(super) fn class_like(name: &str) -> bool {
+    name.trim_start_matches('_').chars().next().is_some_and(char::is_uppercase)
+}
+
+/// Whether a name says that it puts back together what a pickler took apart.
+fn rebuild_like(name: &str) -> bool {
+    words(name).iter().any(|w| {
+        matches!(
+            w.as_str(),
+            "reconstruct"
+                | "reconstructor"
+                | "mareconstruct"
+                | "mrreconstruct"
+                | "rebuild"
+                | "unpickle"
+                | "unreduce"
+                | "restore"
+                | "newobj"
+                | "ctor"
+        )
+    })
+}
+
+/// The words of a name: split at dots, underscores, digits and capitals; small letters.
+fn words(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut word = String::new();
+    let chars: Vec<char> = name.chars().take(200).collect();
+    for (i, &c) in chars.iter().enumerate() {
+        let before = i.checked_sub(1).and_then(|b| chars.get(b));
+        let next_small = chars.get(i + 1).is_some_and(|n| n.is_lowercase());
+        let begins =
+            c.is_uppercase() && before.is_some_and(|b| b.is_lowercase() || (b.is_uppercase() && next_small));
+        if (!c.is_alphabetic() || begins) && !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+        if c.is_alphabetic() {
+            word.extend(c.to_lowercase());
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+/// What the words of a name tell.
+fn danger_words(name: &str) -> Option<Effect> {
+    words(name).iter().find_map(|w| {
+        Some(match w.as_str() {
+            "exec" | "execute" | "eval" | "evaluate" | "run" | "runs" | "runner" | "system" | "popen"
+            | "spawn" | "shell" | "command" | "commands" | "cmd" | "subprocess" | "launch" | "fork"
+            | "invoke" | "interact" | "interactive" | "interpreter" | "console" | "script" | "compile"
+            | "myeval" | "runstring" | "runcode" | "runsource" | "dlopen" | "dll" | "cdll" | "library"
+            | "debugger" | "debug" | "pdb" | "thread" | "executor" | "process" | "program" | "plugin"
+            | "sympify" | "backdoor" | "terminal" => Effect::Executes,
+            "import" | "importer" | "locate" | "finder" | "loader" | "instantiate" => Effect::Imports,
+            "unpickler" | "loads" | "load" | "deserialize" | "deserialise" | "unmarshal" | "pickle" => {
+                Effect::Deserialises
+            }
+            "http" | "https" | "ftp" | "smtp" | "imap" | "nntp" | "telnet" | "ssh" | "socket" | "url"
+            | "urlopen" | "urlretrieve" | "download" | "downloader" | "upload" | "request" | "requests"
+            | "fetch" | "connect" | "connection" | "server" | "client" | "session" | "dns" | "rpc"
+            | "websocket" | "proxy" | "browser" | "webhook" | "tcp" | "udp" | "tls" | "ssl" | "wsgi" => {
+                Effect::Network
+            }
+            "write" | "writer" | "save" | "dump" | "remove" | "unlink" | "delete" | "rmtree" | "rename"
+            | "move" | "mkdir" | "copyfile" | "copytree" | "chmod" | "extract" | "unzip" | "install"
+            | "sqlite" | "database" => Effect::Writes,
+            "open" | "read" | "reader" | "file" | "files" | "path" | "glob" | "archive" => Effect::Reads,
+            "getattr" | "setattr" | "globals" | "attrgetter" | "methodcaller" => Effect::Reaches,
+            "exit" | "kill" | "abort" | "environ" | "putenv" | "setenv" => Effect::Process,
+            _ => return None,
+        })
+    })
+}
+
+/// What the words of a module's name tell: only those that are a purpose.
+fn danger_modules(module: &str) -> Option<Effect> {
+    words(module).iter().find_map(|w| {
+        Some(match w.as_str() {
+            "subprocess" | "shell" | "exec" | "popen" | "cmd" | "console" | "debugger" | "repl" | "cli" => {
+                Effect::Executes
+            }
+            "http" | "https" | "ftp" | "smtp" | "imap" | "nntp" | "telnet" | "ssh" | "socket" | "urllib"
+            | "requests" | "websocket" | "rpc" | "dns" | "httplib" | "smtplib" | "ftplib" | "nntplib"
+            | "poplib" | "imaplib" | "telnetlib" | "download" | "downloader" => Effect::Network,
+            _ => return None,
+        })
+    })
+}

@@ -1,0 +1,207 @@
+//! What constants look like: commands, code, addresses, paths, packed or encoded payloads.
+
+use super::bytes;
+use super::fold;
+use super::heap::{Heap, Val, View};
+use super::know::Effect;
+use crate::Source;
+
+/// Longest constant that is looked at, bytes.
+const LOOKED_MAX: u64 = 4096;
+
+/// Why the arguments of an unknown class make one doubt, when they do.
+pub(super) fn suspicious(heap: &Heap, source: &dyn Source, args: Val, levels: u32) -> Option<&'static str> {
+    any_text(heap, source, args, levels, &mut |text| {
+        if is_code(text) {
+            Some("an unknown class that is given code")
+        } else if is_command(text) {
+            Some("an unknown class that is given a command")
+        } else if is_address(text) {
+            Some("an unknown class that is given an address")
+        } else if is_path(text) {
+            Some("an unknown class that is given a path")
+        } else {
+            None
+        }
+    })
+}
+
+/// Whether a class whose name speaks of an effect is given something that fits: for what executes or connects any
+/// text but a plain word, for files a path.
+pub(super) fn constructs(heap: &Heap, source: &dyn Source, args: Val, effect: Effect) -> bool {
+    if suspicious(heap, source, args, 3).is_some() {
+        return true;
+    }
+    matches!(effect, Effect::Executes | Effect::Network | Effect::Imports | Effect::Deserialises)
+        && any_text(heap, source, args, 3, &mut |_| Some("")).is_some()
+}
+
+fn any_text(
+    heap: &Heap,
+    source: &dyn Source,
+    value: Val,
+    levels: u32,
+    ask: &mut dyn FnMut(&str) -> Option<&'static str>,
+) -> Option<&'static str> {
+    match heap.view(value) {
+        View::Text(at) => bytes::text(source, at, LOOKED_MAX).and_then(|text| ask(&text)),
+        View::Made(_) => fold::text(heap, source, value).and_then(|text| ask(&text)),
+        View::Bytes(at) => {
+            let (_, held, _, _) = bytes::argument(source, at, LOOKED_MAX)?;
+            std::str::from_utf8(&held).ok().and_then(ask)
+        }
+        View::Node(node) if levels > 0 => {
+            heap.kids(node).iter().find_map(|kid| any_text(heap, source, *kid, levels - 1, ask))
+        }
+        _ => None,
+    }
+}
+
+fn is_code(text: &str) -> bool {
+    [
+        "__import__",
+        "import ",
+        "exec(",
+        "eval(",
+        "os.system",
+        "subprocess",
+        "lambda ",
+        "getattr(",
+        "open(",
+        "print(",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
+}
+
+fn is_command(text: &str) -> bool {
+    const PROGRAMS: [&str; 30] = [
+        "sh",
+        "bash",
+        "zsh",
+        "cmd",
+        "cmd.exe",
+        "powershell",
+        "pwsh",
+        "curl",
+        "wget",
+        "nc",
+        "ncat",
+        "python",
+        "python3",
+        "perl",
+        "ruby",
+        "php",
+        "echo",
+        "touch",
+        "rm",
+        "cat",
+        "chmod",
+        "chown",
+        "whoami",
+        "id",
+        "calc",
+        "calc.exe",
+        "sudo",
+        "ping",
+        "nslookup",
+        "certutil",
+    ];
+    let mut words = text.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    let program = first.rsplit(['/', '\\']).next().unwrap_or(first);
+    let has_more = words.next().is_some();
+    (PROGRAMS.contains(&program)
+        && (has_more || matches!(program, "whoami" | "calc" | "calc.exe" | "cmd.exe" | "bash" | "sh")))
+        || text.contains("$(")
+        || text.contains(" && ")
+        || text.contains("/bin/")
+}
+
+fn is_address(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    let has_scheme = scheme.is_some_and(|s| {
+        !s.is_empty() && s.len() < 12 && s.chars().all(|c| c.is_ascii_alphanumeric() || c == '+')
+    });
+    let dotted = text.split('.').count() == 4 && text.split('.').all(|n| n.parse::<u8>().is_ok());
+    has_scheme || dotted || text == "localhost"
+}
+
+fn is_path(text: &str) -> bool {
+    let drive = matches!(text.as_bytes(), [b'A'..=b'Z' | b'a'..=b'z', b':', b'\\' | b'/', ..]);
+    let begins = ["/", "./", "../", "~/", "\\\\"].iter().any(|start| text.starts_with(start));
+    (drive || begins)
+        && text.len() > 2
+        && text.len() < 1024
+        && !text.contains('\n')
+        && !text.starts_with("//")
+        && text.chars().skip(1).any(char::is_alphanumeric)
+}
+
+/// Whether bytes begin like a pickle, a compressed stream, a zip, or a code object as `marshal` writes it.
+#[inline]
+pub(super) fn packed(bytes: &[u8]) -> bool {
+    match bytes {
+        [0x80, protocol, next, ..] => (2..=5).contains(protocol) && *next != 0,
+        [0x1f, 0x8b, 8, ..] | [b'P', b'K', 3, 4, ..] | [0xfd, b'7', b'z', b'X', b'Z', ..] => true,
+        [b'B', b'Z', b'h', b'1'..=b'9', b'1', ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => true,
+        [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] => true,
+        // Protocol 0: an import as the first opcode.
+        [b'c', rest @ ..] => {
+            let line = rest.iter().take(64).position(|b| *b == b'\n');
+            line.is_some_and(|n| {
+                n > 1 && rest[..n].iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
+            })
+        }
+        _ => false,
+    }
+}
+
+/// Whether text begins like a pickle, or something compressed, in base64 or hexadecimal.
+#[inline]
+pub(super) fn encoded(text: &[u8]) -> bool {
+    match text {
+        [b'g', b'A', b'I' | b'J' | b'K' | b'L' | b'M' | b'N' | b'O' | b'P' | b'Q'..=b'Z', ..] => true,
+        [b'8', b'0', b'0', b'2'..=b'5', ..] => true,
+        // Bytes written as Latin-1 text, as protocols 0 to 2 do.
+        [0xc2, 0x80, 2..=5, ..] => true,
+        [b'H', b'4', b's', b'I', ..] | [b'e', b'J' | b'A' | b'F' | b'N', ..] => {
+            text.len() > 24 && is_base64(text)
+        }
+        [b'Y', b'3' | b'2', ..] => text.len() > 24 && is_base64(text),
+        _ => false,
+    }
+}
+
+fn is_base64(text: &[u8]) -> bool {
+    text.iter()
+        .take(64)
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_' | b'\n'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constants_are_told_apart() {
+        for command in ["echo hi", "/bin/sh", "bash -c id", "x $(id)", "whoami"] {
+            assert!(is_command(command), "{command}");
+        }
+        for plain in ["gini", "id of the patient"[3..].trim(), "l2", "k-means++", "echo", "cat"] {
+            assert!(!is_command(plain), "{plain}");
+        }
+        assert!(is_address("https://example.org") && is_address("10.0.0.1") && !is_address("1.2.3"));
+        assert!(
+            is_path("/etc/passwd")
+                && is_path("./x.so")
+                && is_path("C:\\x")
+                && !is_path("/")
+                && !is_path("a/b")
+        );
+        assert!(
+            packed(b"\x80\x04\x95abc") && packed(b"cos\nsystem\n") && !packed(b"hello") && !packed(b"c\n\n")
+        );
+        assert!(encoded(b"gASVKAAAAAAAAACMAm9z") && encoded(b"80049528") && !encoded(b"gini"));
+    }
+}

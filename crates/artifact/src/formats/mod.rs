@@ -5,9 +5,12 @@ use domain::Entry;
 use crate::{Context, Part, Source};
 
 mod gguf;
+mod hdf5;
+mod keras;
 mod onnx;
 mod pickle;
 mod safetensors;
+mod tensorflow;
 mod text;
 
 /// What a format is recognised by.
@@ -47,15 +50,32 @@ pub trait Format: Sync {
 }
 
 /// All formats. Order decides nothing.
-pub(crate) const FORMATS: &[&dyn Format] =
-    &[&gguf::Gguf, &onnx::Onnx, &pickle::Pickle, &safetensors::Safetensors, &text::Text];
+pub(crate) const FORMATS: &[&dyn Format] = &[
+    &gguf::Gguf,
+    &hdf5::Hdf5,
+    &keras::KerasJson,
+    &keras::KerasMetadata,
+    &onnx::Onnx,
+    &pickle::Pickle,
+    &safetensors::Safetensors,
+    &tensorflow::TensorFlow,
+    &text::Text,
+];
 
 /// Catalogue entries of all formats.
 pub(crate) const ENTRIES: &[&[&Entry]] = &[
     crate::payload::ENTRIES,
     crate::text::jinja::ENTRIES,
     gguf::ENTRIES,
+    hdf5::ENTRIES,
+    keras::ENTRIES,
     onnx::ENTRIES,
     pickle::ENTRIES,
     safetensors::ENTRIES,
+    tensorflow::ENTRIES,
 ];
+
+/// The rule on stray members of a Keras archive, for its layout.
+pub(crate) fn keras_stray() -> &'static Entry {
+    &keras::STRAY
+}

@@ -1,6 +1,8 @@
 //! Formats that consist of several files: a repository, a bundle, a zip with a layout of its own. One file each.
 
+mod keras;
 mod onnx_external;
+mod tensorflow;
 
 use domain::Entry;
 
@@ -49,7 +51,7 @@ pub trait Layout: Sync {
 }
 
 /// All layouts. The first that recognises a folder names it; all that do read it.
-pub(crate) const LAYOUTS: &[&dyn Layout] = &[&onnx_external::OnnxExternal];
+pub(crate) const LAYOUTS: &[&dyn Layout] = &[&keras::Keras, &onnx_external::OnnxExternal, &tensorflow::TensorFlow];
 
 /// Catalogue entries of all layouts.
 pub(crate) const ENTRIES: &[&[&Entry]] = &[];

@@ -13,6 +13,7 @@ use domain::{Entry, Severity, catalogue_entry};
 
 use crate::{Context, Part, Source};
 
+pub(crate) use encoded::base64;
 pub(crate) use paths::outside;
 
 catalogue_entry! {

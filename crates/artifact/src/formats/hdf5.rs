@@ -105,11 +105,24 @@ impl Walk<'_, '_> {
         if base > 0 {
             let block = Range::new(self.source, 0, base);
             let found = payload::bytes(&block, "the user block", Some(0), self.part, self.cx);
-            let text = block.bytes(0, base, 1 << 20).is_ok_and(|b| b.iter().all(|b| matches!(b, 0 | 9 | 10 | 13 | 0x20..=0x7e)));
+            let text = block
+                .bytes(0, base, 1 << 20)
+                .is_ok_and(|b| b.iter().all(|b| matches!(b, 0 | 9 | 10 | 13 | 0x20..=0x7e)));
             if !found && !text {
-                self.cx.unread(self.part, Some(0), format!("{base} bytes before the HDF5 file were not understood"));
+                self.cx.unread(
+                    self.part,
+                    Some(0),
+                    format!("{base} bytes before the HDF5 file were not understood"),
+                );
             } else if found {
-                self.cx.find(self.part, &HIDDEN, Severity::High, Some(0), "something that can be loaded stands before the HDF5 file", remedy);
+                self.cx.find(
+                    self.part,
+                    &HIDDEN,
+                    Severity::High,
+                    Some(0),
+                    "something that can be loaded stands before the HDF5 file",
+                    remedy,
+                );
             }
         }
         // The stated end counts from the start of the file in old versions and from the superblock in new ones.
@@ -117,7 +130,14 @@ impl Walk<'_, '_> {
         if end < self.source.len() {
             let rest = Range::from(self.source, end);
             if payload::bytes(&rest, "what follows the HDF5 file", Some(end), self.part, self.cx) {
-                self.cx.find(self.part, &HIDDEN, Severity::High, Some(end), "something that can be loaded follows the HDF5 file", remedy);
+                self.cx.find(
+                    self.part,
+                    &HIDDEN,
+                    Severity::High,
+                    Some(end),
+                    "something that can be loaded follows the HDF5 file",
+                    remedy,
+                );
             }
         }
     }
@@ -149,7 +169,8 @@ impl Walk<'_, '_> {
                     Link::Hard(name, address) => next.push((format!("{path}/{name}"), address)),
                     Link::Soft(..) => {}
                     Link::External(name, file, inside) => {
-                        let message = format!("`{path}/{name}` is read from `{inside}` in another file, `{file}`");
+                        let message =
+                            format!("`{path}/{name}` is read from `{inside}` in another file, `{file}`");
                         self.outside(message, address);
                     }
                 }
@@ -207,9 +228,15 @@ impl Walk<'_, '_> {
             Data::Virtual(heap, index) => {
                 let mapping = self.file.global(*heap, u64::from(*index), None).unwrap_or_default();
                 // Version, count, and then the name of the first file; `.` is this file.
-                let name = mapping.get(9..).map(|b| b.split(|b| *b == 0).next().unwrap_or_default()).unwrap_or_default();
+                let name = mapping
+                    .get(9..)
+                    .map(|b| b.split(|b| *b == 0).next().unwrap_or_default())
+                    .unwrap_or_default();
                 if name != b"." {
-                    self.outside(format!("the data of `{path}` is mapped from `{}`", String::from_utf8_lossy(name)), address);
+                    self.outside(
+                        format!("the data of `{path}` is mapped from `{}`", String::from_utf8_lossy(name)),
+                        address,
+                    );
                 }
             }
         }
@@ -237,17 +264,32 @@ mod tests {
     /// A file of version 2 with one group that has these messages.
     fn file(messages: &[Vec<u8>]) -> Vec<u8> {
         let body = messages.concat();
-        let header = [b"OHDR".as_slice(), &[2, 2], &(body.len() as u32).to_le_bytes(), &body, &[0; 4]].concat();
+        let header =
+            [b"OHDR".as_slice(), &[2, 2], &(body.len() as u32).to_le_bytes(), &body, &[0; 4]].concat();
         let end = 48 + header.len() as u64;
         let none = u64::MAX.to_le_bytes();
-        [b"\x89HDF\r\n\x1a\n".as_slice(), &[2, 8, 8, 0], &0u64.to_le_bytes(), &none, &end.to_le_bytes(), &48u64.to_le_bytes(), &[0; 4], &header].concat()
+        [
+            b"\x89HDF\r\n\x1a\n".as_slice(),
+            &[2, 8, 8, 0],
+            &0u64.to_le_bytes(),
+            &none,
+            &end.to_le_bytes(),
+            &48u64.to_le_bytes(),
+            &[0; 4],
+            &header,
+        ]
+        .concat()
     }
 
     fn attribute(name: &str, text: &str) -> Vec<u8> {
         let kind = [&[0x13, 0, 0, 0][..], &(text.len() as u32).to_le_bytes()].concat();
         let space = [2u8, 0, 0, 0];
-        let sizes = [(name.len() + 1) as u16, kind.len() as u16, space.len() as u16].map(u16::to_le_bytes).concat();
-        message(0x0c, &[&[3, 0], &sizes[..], &[0], name.as_bytes(), &[0], &kind, &space, text.as_bytes()].concat())
+        let sizes =
+            [(name.len() + 1) as u16, kind.len() as u16, space.len() as u16].map(u16::to_le_bytes).concat();
+        message(
+            0x0c,
+            &[&[3, 0], &sizes[..], &[0], name.as_bytes(), &[0], &kind, &space, text.as_bytes()].concat(),
+        )
     }
 
     fn external(file: &str) -> Vec<u8> {
@@ -261,7 +303,13 @@ mod tests {
 
     #[test]
     fn attributes_are_read_and_ordinary_ones_clean() {
-        let part = read(&file(&[attribute("keras_version", "3.1"), attribute("model_config", r#"{"class_name":"Sequential","config":{"layers":[{"class_name":"Dense","config":{"units":1}}]}}"#)]));
+        let part = read(&file(&[
+            attribute("keras_version", "3.1"),
+            attribute(
+                "model_config",
+                r#"{"class_name":"Sequential","config":{"layers":[{"class_name":"Dense","config":{"units":1}}]}}"#,
+            ),
+        ]));
         assert_eq!(part.verdict(), Verdict::Clean, "{part:?}");
         assert_eq!(part.facts.producer.as_deref(), Some("Keras 3.1"));
         assert_eq!(part.facts.operators["Dense"], 1);

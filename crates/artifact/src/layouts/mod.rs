@@ -51,7 +51,8 @@ pub trait Layout: Sync {
 }
 
 /// All layouts. The first that recognises a folder names it; all that do read it.
-pub(crate) const LAYOUTS: &[&dyn Layout] = &[&keras::Keras, &onnx_external::OnnxExternal, &tensorflow::TensorFlow];
+pub(crate) const LAYOUTS: &[&dyn Layout] =
+    &[&keras::Keras, &onnx_external::OnnxExternal, &tensorflow::TensorFlow];
 
 /// Catalogue entries of all layouts.
 pub(crate) const ENTRIES: &[&[&Entry]] = &[];

@@ -30,10 +30,34 @@ catalogue_entry! {
 }
 
 /// Layers that read their vocabulary from a file when it is a text.
-const LOOKUPS: &[&str] = &["vocabulary", "idf_weights", "vocabulary_file", "vocab_file", "vocab_filename", "merges", "proto", "sentencepiece_model"];
+const LOOKUPS: &[&str] = &[
+    "vocabulary",
+    "idf_weights",
+    "vocabulary_file",
+    "vocab_file",
+    "vocab_filename",
+    "merges",
+    "proto",
+    "sentencepiece_model",
+];
 /// Keys whose text is opened.
 const PATHS: &[&str] = &[
-    "filepath", "file_path", "filename", "path", "fname", "origin", "url", "cache_dir", "cache_subdir", "weights_path", "checkpoint", "checkpoint_path", "model_path", "saved_model_path", "directory", "file",
+    "filepath",
+    "file_path",
+    "filename",
+    "path",
+    "fname",
+    "origin",
+    "url",
+    "cache_dir",
+    "cache_subdir",
+    "weights_path",
+    "checkpoint",
+    "checkpoint_path",
+    "model_path",
+    "saved_model_path",
+    "directory",
+    "file",
 ];
 
 struct Judge<'j, 'l> {
@@ -54,7 +78,14 @@ pub(super) fn judge(tree: &Tree, what: &str, part: &mut Part, cx: &mut Context<'
     let mut judge = Judge { what, part, cx };
     for key in twice {
         let message = format!("the key `{key}` is twice in one object of {what}");
-        judge.cx.find(judge.part, &STRAY, Severity::Medium, None, message, "do not use the file; ask the supplier for a valid export");
+        judge.cx.find(
+            judge.part,
+            &STRAY,
+            Severity::Medium,
+            None,
+            message,
+            "do not use the file; ask the supplier for a valid export",
+        );
     }
     // Depth first, without recursion; the reader has bounded the depth and the number.
     let mut next = vec![("", root)];
@@ -73,8 +104,12 @@ pub(super) fn judge(tree: &Tree, what: &str, part: &mut Part, cx: &mut Context<'
 
 impl Judge<'_, '_> {
     fn lambda(&mut self, class: &str, code: Option<&str>) {
-        let shown = code.map(|c| format!(" over the names `{}`", names(c).join("`, `"))).filter(|s| !s.ends_with("``")).unwrap_or_default();
-        let message = format!("{} has `{class}`: compiled Python that runs when the model is used{shown}", self.what);
+        let shown = code
+            .map(|c| format!(" over the names `{}`", names(c).join("`, `")))
+            .filter(|s| !s.ends_with("``"))
+            .unwrap_or_default();
+        let message =
+            format!("{} has `{class}`: compiled Python that runs when the model is used{shown}", self.what);
         let remedy = "do not load it; ask the supplier for a model without Lambda layers";
         self.cx.find(self.part, &LAMBDA, Severity::High, None, message, remedy);
     }
@@ -91,10 +126,29 @@ impl Judge<'_, '_> {
         // `package>Class` is how a registered class is written.
         let base = class.rsplit('>').next().unwrap_or(class);
         let registered = value.text_of("registered_name").map(|r| r.rsplit('>').next().unwrap_or(r));
-        if [Some(base), registered].iter().flatten().any(|c| matches!(c.to_ascii_lowercase().as_str(), "lambda" | "__lambda__")) || legacy {
-            self.lambda(class, config.and_then(|c| c.get("code").or_else(|| c.get("function")).and_then(code)));
+        if [Some(base), registered]
+            .iter()
+            .flatten()
+            .any(|c| matches!(c.to_ascii_lowercase().as_str(), "lambda" | "__lambda__"))
+            || legacy
+        {
+            self.lambda(
+                class,
+                config.and_then(|c| c.get("code").or_else(|| c.get("function")).and_then(code)),
+            );
         }
-        if !matches!(class, "__keras_tensor__" | "__tensor__" | "__numpy__" | "__tuple__" | "__ellipsis__" | "__slice__" | "__bytes__" | "function" | "DTypePolicy") {
+        if !matches!(
+            class,
+            "__keras_tensor__"
+                | "__tensor__"
+                | "__numpy__"
+                | "__tuple__"
+                | "__ellipsis__"
+                | "__slice__"
+                | "__bytes__"
+                | "function"
+                | "DTypePolicy"
+        ) {
             self.part.facts.operator(base);
         }
         self.special(base, config);
@@ -108,16 +162,37 @@ impl Judge<'_, '_> {
         match base {
             "TorchModuleWrapper" => {
                 let message = format!("{} has `TorchModuleWrapper`: a pickled PyTorch module", self.what);
-                self.cx.find(self.part, &PICKLED, Severity::High, None, message, "do not load it; ask the supplier for a model without pickles");
+                self.cx.find(
+                    self.part,
+                    &PICKLED,
+                    Severity::High,
+                    None,
+                    message,
+                    "do not load it; ask the supplier for a model without pickles",
+                );
             }
             "FlaxLayer" | "JaxLayer" => {
                 let message = format!("{} has `{base}`: a function of another framework", self.what);
-                self.cx.find(self.part, &PICKLED, Severity::Medium, None, message, "ask the supplier for a model in layers of Keras");
+                self.cx.find(
+                    self.part,
+                    &PICKLED,
+                    Severity::Medium,
+                    None,
+                    message,
+                    "ask the supplier for a model in layers of Keras",
+                );
             }
             "TFSMLayer" => {
                 let path = config.and_then(|c| c.text_of("filepath")).unwrap_or_default();
                 let message = format!("{} loads another model from `{path}`", self.what);
-                self.cx.find(self.part, &FILE, Severity::High, None, message, "do not load it; ask the supplier for one file with the whole model");
+                self.cx.find(
+                    self.part,
+                    &FILE,
+                    Severity::High,
+                    None,
+                    message,
+                    "do not load it; ask the supplier for one file with the whole model",
+                );
             }
             _ => {}
         }
@@ -156,7 +231,8 @@ impl Judge<'_, '_> {
         for (key, value) in members {
             let Some(text) = value.text().filter(|t| !t.is_empty()) else { continue };
             let lookup = LOOKUPS.contains(&key.as_str());
-            let path = PATHS.contains(&key.as_str()) && (payload::outside(text).is_some() || text.contains(['/', '\\']));
+            let path = PATHS.contains(&key.as_str())
+                && (payload::outside(text).is_some() || text.contains(['/', '\\']));
             if lookup || path || (key == "weights" && text.contains(['/', '\\'])) {
                 let message = format!("`{class}` in {} reads `{text}` when the model is loaded", self.what);
                 let remedy = "do not load it; ask the supplier for a model that holds its vocabulary itself";
@@ -194,7 +270,8 @@ fn names(code: &str) -> Vec<String> {
         }
         let length = bytes.get(at + 1).map_or(0, |n| usize::from(*n));
         let text = bytes.get(at + 2..at + 2 + length).and_then(|t| std::str::from_utf8(t).ok());
-        if let Some(text) = text.filter(|t| t.len() > 1 && t.chars().all(|c| c.is_ascii_graphic() || c == ' '))
+        if let Some(text) =
+            text.filter(|t| t.len() > 1 && t.chars().all(|c| c.is_ascii_graphic() || c == ' '))
             && names.len() < NAMES_MAX
             && !names.iter().any(|n| n == text)
         {

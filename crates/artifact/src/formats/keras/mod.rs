@@ -112,7 +112,8 @@ impl Format for KerasJson {
     fn recognise(&self, input: &Input<'_>) -> Option<Sure> {
         let start = input.head.iter().position(|b| !b.is_ascii_whitespace())?;
         let has = |word: &[u8]| crate::wire::position(input.head, word).is_some();
-        (matches!(input.head.get(start), Some(b'{' | b'[')) && has(b"\"class_name\"") && has(b"\"config\"")).then_some(Sure::Certain)
+        (matches!(input.head.get(start), Some(b'{' | b'[')) && has(b"\"class_name\"") && has(b"\"config\""))
+            .then_some(Sure::Certain)
     }
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
@@ -145,7 +146,9 @@ impl Format for KerasMetadata {
             return None;
         }
         let message = Message::new(input.source, 0);
-        let fits = message.fields().all(|f| f.is_ok_and(|f| f.number == 1 && matches!(f.payload, Payload::Bytes { .. })));
+        let fits = message
+            .fields()
+            .all(|f| f.is_ok_and(|f| f.number == 1 && matches!(f.payload, Payload::Bytes { .. })));
         fits.then_some(Sure::Certain)
     }
 
@@ -155,7 +158,9 @@ impl Format for KerasMetadata {
         part.facts.framework = Some("Keras 2 (SavedModel)".to_owned());
         let message = Message::new(input.source, 0);
         for field in message.fields().flatten() {
-            let text = message.open(&field, |node| node.fields().flatten().find(|f| f.number == 5).map(|f| node.text(&f, JSON_BYTES_MAX)));
+            let text = message.open(&field, |node| {
+                node.fields().flatten().find(|f| f.number == 5).map(|f| node.text(&f, JSON_BYTES_MAX))
+            });
             if let Some(text) = text.ok().flatten().flatten().filter(|t| !t.is_empty()) {
                 judge_text(&text, "the description of an object", part, cx);
             }

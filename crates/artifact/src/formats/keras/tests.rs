@@ -3,7 +3,9 @@
 use crate::{Limits, Part, Verdict, scan};
 
 fn read(layers: &str) -> Part {
-    let text = format!(r#"{{"module":"keras","class_name":"Sequential","config":{{"name":"s","layers":[{layers}]}},"registered_name":null}}"#);
+    let text = format!(
+        r#"{{"module":"keras","class_name":"Sequential","config":{{"name":"s","layers":[{layers}]}},"registered_name":null}}"#
+    );
     scan("config.json", &text.into_bytes(), &Limits::default())
 }
 
@@ -40,7 +42,11 @@ fn code_is_found_wherever_it_is() {
     ] {
         check(layer, Verdict::Found, "S073");
     }
-    check(r#"{"module":"keras.layers","class_name":"TorchModuleWrapper","config":{"module":"gAR9Lg=="}}"#, Verdict::Found, "S077");
+    check(
+        r#"{"module":"keras.layers","class_name":"TorchModuleWrapper","config":{"module":"gAR9Lg=="}}"#,
+        Verdict::Found,
+        "S077",
+    );
 }
 
 #[test]
@@ -63,7 +69,19 @@ fn foreign_objects_are_found() {
 
 #[test]
 fn files_and_duplicates_are_found() {
-    check(r#"{"module":"keras.layers","class_name":"StringLookup","config":{"vocabulary":"/etc/passwd"}}"#, Verdict::Found, "S075");
-    check(r#"{"module":"keras.layers","class_name":"TFSMLayer","config":{"filepath":"sm"}}"#, Verdict::Found, "S075");
-    check(r#"{"module":"keras.layers","class_name":"Dense","config":{},"class_name":"Dense"}"#, Verdict::Found, "S078");
+    check(
+        r#"{"module":"keras.layers","class_name":"StringLookup","config":{"vocabulary":"/etc/passwd"}}"#,
+        Verdict::Found,
+        "S075",
+    );
+    check(
+        r#"{"module":"keras.layers","class_name":"TFSMLayer","config":{"filepath":"sm"}}"#,
+        Verdict::Found,
+        "S075",
+    );
+    check(
+        r#"{"module":"keras.layers","class_name":"Dense","config":{},"class_name":"Dense"}"#,
+        Verdict::Found,
+        "S078",
+    );
 }

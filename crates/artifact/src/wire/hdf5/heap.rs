@@ -43,7 +43,9 @@ impl File<'_> {
             let entry = self.read(heap.saturating_add(at), width)?;
             let (number_, size) = (number(&entry, 0, 2), number(&entry, 8, self.lengths));
             if number_ == index {
-                return Ok(self.read(heap.saturating_add(at + width), most.unwrap_or(size).min(size))?.into_owned());
+                return Ok(self
+                    .read(heap.saturating_add(at + width), most.unwrap_or(size).min(size))?
+                    .into_owned());
             }
             if number_ == 0 {
                 break;
@@ -87,7 +89,13 @@ impl File<'_> {
     }
 
     /// Links or attributes that lie in a fractal heap, named by a tree.
-    pub(super) fn dense(&self, body: &[u8], address: u64, attributes: bool, object: &mut Object) -> Result<(), HdfError> {
+    pub(super) fn dense(
+        &self,
+        body: &[u8],
+        address: u64,
+        attributes: bool,
+        object: &mut Object,
+    ) -> Result<(), HdfError> {
         let mut fields = Fields::new(body, "link or attribute info", address);
         let (_version, flags) = (fields.byte()?, fields.byte()?);
         if flags & 1 != 0 {

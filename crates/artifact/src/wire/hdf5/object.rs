@@ -94,7 +94,9 @@ impl File<'_> {
             order = if flags & 4 == 0 { 0 } else { 2 };
             let width = 1usize << (flags & 3);
             let before = 6 + if flags & 0x20 == 0 { 0 } else { 16 } + if flags & 0x10 == 0 { 0 } else { 4 };
-            let size = self.read(address, before as u64 + 8).or_else(|_| self.read(address, (before + width) as u64))?;
+            let size = self
+                .read(address, before as u64 + 8)
+                .or_else(|_| self.read(address, (before + width) as u64))?;
             blocks.push((address + (before + width) as u64, number(&size, before, width)));
         } else if head.first() == Some(&1) {
             blocks.push((address + 16, number(&head, 8, 4)));
@@ -116,9 +118,14 @@ impl File<'_> {
                 fields.take(if second { order } else { 3 })?;
                 let Ok(body) = fields.take(size) else { break };
                 if kind == 0x10 && blocks.len() < BLOCKS_MAX {
-                    let (at, length) = (number(body, 0, self.offsets), number(body, self.offsets, self.lengths));
+                    let (at, length) =
+                        (number(body, 0, self.offsets), number(body, self.offsets, self.lengths));
                     // In the second version a block has a signature before and a checksum after its messages.
-                    blocks.push(if second { (at.saturating_add(4), length.saturating_sub(8)) } else { (at, length) });
+                    blocks.push(if second {
+                        (at.saturating_add(4), length.saturating_sub(8))
+                    } else {
+                        (at, length)
+                    });
                 } else if messages.len() < MESSAGES_MAX {
                     messages.push((kind, flags, body.to_vec()));
                 } else {
@@ -278,7 +285,8 @@ impl File<'_> {
                 if kind.class == 3 {
                     texts.push(text(fields.take(kind.size)?));
                 } else {
-                    let (length, heap, index) = (fields.number(4)?, fields.number(self.offsets)?, fields.number(4)?);
+                    let (length, heap, index) =
+                        (fields.number(4)?, fields.number(self.offsets)?, fields.number(4)?);
                     if length > 0 {
                         texts.push(text(&self.global(heap, index, Some(length))?));
                     }

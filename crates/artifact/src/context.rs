@@ -1,10 +1,13 @@
 //! One scan under way: where it is, what it may still spend, and the only ways to report.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use domain::{Entry, Finding, Location, Severity};
 
 use crate::formats::{FORMATS, Input, Sure};
 use crate::layouts::{LAYOUTS, Listing, Role};
-use crate::{Limits, Member, Part, ReadError, Source, Unread};
+use crate::{Limits, Member, Part, ReadError, Source, Unread, embedded};
 
 /// Bytes at the front that recognition looks at.
 pub(crate) const HEAD: u64 = 64 * 1024;
@@ -15,8 +18,23 @@ pub struct Context<'l> {
     pub limits: &'l Limits,
     path: Vec<String>,
     parts: u64,
-    expanded: u64,
+    expanded: Budget,
     steps: u64,
+}
+
+/// Bytes that decompression may still give; shared with sources that decode while they are read.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget {
+    used: Arc<AtomicU64>,
+    limit: u64,
+}
+
+impl Budget {
+    /// Counts bytes.
+    pub(crate) fn spend(&self, bytes: u64) -> Result<(), Spent> {
+        let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        bound(used, self.limit, "decompressed bytes")
+    }
 }
 
 /// A bound of the whole scan was reached; the part is inconclusive from here on.
@@ -31,7 +49,13 @@ pub struct Spent {
 
 impl<'l> Context<'l> {
     pub(crate) fn new(limits: &'l Limits) -> Self {
-        Self { limits, path: Vec::new(), parts: 0, expanded: 0, steps: 0 }
+        let expanded = Budget { used: Arc::default(), limit: limits.expanded_max };
+        Self { limits, path: Vec::new(), parts: 0, expanded, steps: 0 }
+    }
+
+    /// What decompression may still give, for sources that decode while they are read.
+    pub(crate) fn budget(&self) -> Budget {
+        self.expanded.clone()
     }
 
     /// Containers around the part that is being read.
@@ -44,8 +68,7 @@ impl<'l> Context<'l> {
     /// # Errors
     /// [`Spent`] above `expanded_max`.
     pub fn expand(&mut self, bytes: u64) -> Result<(), Spent> {
-        self.expanded = self.expanded.saturating_add(bytes);
-        bound(self.expanded, self.limits.expanded_max, "decompressed bytes")
+        self.expanded.spend(bytes)
     }
 
     /// Counts steps of interpretation.
@@ -110,7 +133,7 @@ impl<'l> Context<'l> {
 
     /// Recognises the format and reads it.
     pub(crate) fn scan(&mut self, name: &str, source: &dyn Source) -> Part {
-        let mut part = Part::new(name, "unknown", source.len());
+        let mut part = Part::new(name, "unknown", 0);
         self.parts += 1;
         if let Err(e) = bound(self.parts, self.limits.parts_max, "parts") {
             self.unread(&mut part, None, e.to_string());
@@ -122,6 +145,9 @@ impl<'l> Context<'l> {
             return part;
         }
         self.path.push(name.to_owned());
+        let loaded = source.load();
+        let source: &dyn Source = loaded.as_ref().map_or(source, |bytes| bytes);
+        part.bytes = source.len();
         if let Err(e) = self.read(&mut part, source) {
             self.unread(&mut part, None, e.to_string());
         }
@@ -141,19 +167,26 @@ impl<'l> Context<'l> {
         // A file can be several things at once; every reader that is certain reads it. Guesses count only without one.
         let best = sure.iter().filter_map(|(_, s)| *s).max();
         let chosen = sure.iter().filter(|(_, s)| s.is_some() && (*s == best || *s == Some(Sure::Certain)));
-        let mut names = Vec::new();
-        for (format, _) in chosen {
-            names.push(format.name());
-            format.read(&input, part, self);
-        }
-        if names.is_empty() {
+        let mut chosen: Vec<_> = chosen.map(|(format, _)| *format).collect();
+        let included: Vec<&str> = chosen.iter().flat_map(|f| f.includes(&input)).copied().collect();
+        chosen.retain(|f| !included.contains(&f.name()));
+        part.guessed = best.is_some_and(|b| b < Sure::Certain);
+        if chosen.is_empty() {
             self.unread(
                 part,
                 Some(0),
                 "the format is not known, so what it can do is not known; ask the sender",
             );
         } else {
-            part.format = names.join("+");
+            part.format = chosen.iter().map(|f| f.name()).collect::<Vec<_>>().join("+");
+        }
+        if chosen.len() > 1 && best == Some(Sure::Certain) {
+            let message = format!("the same bytes are valid as {}", part.format.replace('+', " and as "));
+            let remedy = "do not load it; ask the sender for a file that is one thing only";
+            self.find(part, &crate::embedded::POLYGLOT, Severity::High, None, message, remedy);
+        }
+        for format in chosen {
+            format.read(&input, part, self);
         }
         Ok(())
     }
@@ -173,9 +206,11 @@ impl<'l> Context<'l> {
         }
         for (member, mut child) in members.iter().zip(children) {
             let role = layouts.iter().find_map(|l| l.role(&listing, member.name)).unwrap_or(Role::Any);
-            if role == Role::Weights && child.format == "unknown" {
-                "weights".clone_into(&mut child.format);
-                child.unread.clear();
+            let harmless = child.worst().is_none_or(|w| w < Severity::Medium);
+            // Numbers may look like the start of something; what matters is whether it would do anything.
+            if role == Role::Weights && (child.format == "unknown" || child.guessed && harmless) {
+                child = Part::new(&child.name, "weights", child.bytes);
+                embedded::search(member.source, &mut child, self);
             }
             part.parts.push(child);
         }

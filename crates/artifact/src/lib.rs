@@ -10,15 +10,18 @@
 
 pub mod bom;
 mod context;
+mod embedded;
 mod facts;
 mod formats;
 mod layouts;
 mod limits;
+mod literal;
 mod part;
 mod payload;
 mod pickle;
 mod source;
 mod text;
+mod unpack;
 mod wire;
 
 pub use context::Context;

@@ -60,6 +60,9 @@ pub struct Part {
     /// What is inside.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub parts: Vec<Part>,
+    /// The format is a guess from bytes that could be something else.
+    #[serde(skip)]
+    pub(crate) guessed: bool,
 }
 
 impl Part {
@@ -73,6 +76,7 @@ impl Part {
             findings: Vec::new(),
             unread: Vec::new(),
             parts: Vec::new(),
+            guessed: false,
         }
     }
 

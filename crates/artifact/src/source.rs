@@ -47,6 +47,12 @@ pub trait Source: Sync {
         None
     }
 
+    /// All bytes decoded, for sources that decode while they are read and whose bytes fit into memory: who is going to
+    /// read all of it asks once, and reads the answer instead.
+    fn load(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// `length` bytes from `at` on, borrowed where they are in memory.
     ///
     /// # Errors

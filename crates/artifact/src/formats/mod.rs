@@ -4,14 +4,26 @@ use domain::Entry;
 
 use crate::{Context, Part, Source};
 
+pub(crate) mod bytes;
+mod compressed;
 mod gguf;
 mod hdf5;
+pub(crate) mod joblib;
 mod keras;
+mod media;
+mod npy;
 mod onnx;
+pub(crate) mod paths;
 mod pickle;
+mod program;
 mod safetensors;
+mod seven_zip;
+mod tar;
 mod tensorflow;
 mod text;
+mod torch_legacy;
+mod zfile;
+mod zip;
 
 /// What a format is recognised by.
 pub struct Input<'a> {
@@ -44,6 +56,12 @@ pub trait Format: Sync {
     /// Whether the bytes are of this format. Cheap, bounded, looks at content.
     fn recognise(&self, input: &Input<'_>) -> Option<Sure>;
 
+    /// Names of formats that this one reads as a part of itself, so that they do not read the same bytes again.
+    fn includes(&self, input: &Input<'_>) -> &'static [&'static str] {
+        let _ = input;
+        &[]
+    }
+
     /// Reads all of it: facts, findings, what is inside, and what it could not read. Never fails: what goes wrong is
     /// `cx.unread` or a finding.
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>);
@@ -60,6 +78,22 @@ pub(crate) const FORMATS: &[&dyn Format] = &[
     &safetensors::Safetensors,
     &tensorflow::TensorFlow,
     &text::Text,
+    &zip::Zip,
+    &npy::Npy,
+    &program::Program,
+    &program::Script,
+    &tar::Tar,
+    &compressed::GZIP,
+    &compressed::BZIP2,
+    &compressed::XZ,
+    &compressed::LZMA,
+    &compressed::ZSTD,
+    &compressed::LZ4,
+    &compressed::ZLIB,
+    &seven_zip::SevenZip,
+    &torch_legacy::Legacy,
+    &media::Media,
+    &zfile::Zfile,
 ];
 
 /// Catalogue entries of all formats.
@@ -73,6 +107,8 @@ pub(crate) const ENTRIES: &[&[&Entry]] = &[
     pickle::ENTRIES,
     safetensors::ENTRIES,
     tensorflow::ENTRIES,
+    &[&crate::embedded::ENTRY, &crate::embedded::POLYGLOT, &npy::ENTRY, &program::ENTRY, &media::ACTIVE],
+    &[&paths::TRAVERSAL, &paths::SPECIAL, &zip::DISAGREE, &zip::HIDDEN, &zip::BOMB],
 ];
 
 /// The rule on stray members of a Keras archive, for its layout.

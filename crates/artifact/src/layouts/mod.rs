@@ -3,6 +3,7 @@
 mod keras;
 mod onnx_external;
 mod tensorflow;
+mod torch;
 
 use domain::Entry;
 
@@ -52,7 +53,7 @@ pub trait Layout: Sync {
 
 /// All layouts. The first that recognises a folder names it; all that do read it.
 pub(crate) const LAYOUTS: &[&dyn Layout] =
-    &[&keras::Keras, &onnx_external::OnnxExternal, &tensorflow::TensorFlow];
+    &[&keras::Keras, &onnx_external::OnnxExternal, &tensorflow::TensorFlow, &torch::Torch, &torch::Exported];
 
 /// Catalogue entries of all layouts.
-pub(crate) const ENTRIES: &[&[&Entry]] = &[];
+pub(crate) const ENTRIES: &[&[&Entry]] = &[torch::ENTRIES];

@@ -10,7 +10,7 @@ use super::heap::{Heap, Kind, Made, Memo, Val, View};
 use super::judge::Judge;
 use super::literal;
 use super::opcode::{self, Length};
-use super::{Follows, Watch, summary};
+use super::{Follows, Value, Watch, summary};
 use crate::context::Spent;
 use crate::{Context, ReadError, Source};
 
@@ -559,8 +559,16 @@ impl<'s, 'w> Machine<'s, 'w> {
             }
             b'P' | b'Q' => {
                 let id = if op == b'P' { Val::text(at) } else { self.pop()? };
-                self.watch.persistent(&summary::summary(&self.heap, self.source, id));
-                let node = self.heap.node(Kind::Persistent, id, &[]);
+                let shown = summary::summary(&self.heap, self.source, id);
+                self.watch.persistent(&shown);
+                // PyTorch before 1.6 wraps classes so, to keep their source beside them; the loader takes the class.
+                let class = match shown.items() {
+                    Some([Value::Text(kind), Value::Global(..), ..]) if kind == "module" => {
+                        self.heap.items(id).and_then(|items| items.get(1)).copied()
+                    }
+                    _ => None,
+                };
+                let node = class.unwrap_or_else(|| self.heap.node(Kind::Persistent, id, &[]));
                 self.push(node)
             }
             0x82..=0x84 => {

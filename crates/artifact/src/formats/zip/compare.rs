@@ -1,0 +1,163 @@
+//! What directory, local header and content of a member say of each other.
+
+use domain::Severity;
+
+use super::directory::{Entry, Fields, Local};
+use super::{
+    BOMB, Content, Context, Cursor, DISAGREE, Found, Part, REMEDY_BOMB, REMEDY_DISAGREE, ReadError, Source,
+    Stop,
+};
+
+/// Highest version of the specification that a member may need, times ten (APPNOTE 6.3).
+const NEEDED_MAX: u16 = 63;
+/// Flags that change how the bytes are read: encrypted, patch data, strong encryption, masked header.
+const FLAGS_READING: u16 = 1 | 1 << 5 | 1 << 6 | 1 << 13;
+/// Flag: sizes and checksum follow the content.
+const FLAG_DESCRIPTOR: u16 = 1 << 3;
+const ENCRYPTED: u16 = 1;
+
+/// Compares what the directory and the local header say.
+pub(super) fn fields(cx: &mut Context<'_>, part: &mut Part, entry: &Entry, local: &Local) {
+    let (a, b) = (&entry.fields, &local.fields);
+    let name = a.text();
+    let mut differ = |severity, what: &str, left: String, right: String| {
+        let message = format!("`{name}`: the directory says {what} {left}, the member itself {right}");
+        cx.find(part, &DISAGREE, severity, Some(local.byte), message, REMEDY_DISAGREE);
+    };
+    if a.name != b.name {
+        differ(Severity::High, "name", format!("`{name}`"), format!("`{}`", b.text()));
+    }
+    if a.method != b.method {
+        differ(Severity::High, "method", a.method.to_string(), b.method.to_string());
+    }
+    if (a.flags ^ b.flags) & FLAGS_READING != 0 {
+        differ(Severity::High, "flags", format!("{:#06x}", a.flags), format!("{:#06x}", b.flags));
+    }
+    // A writer that did not know them yet leaves 0, and says so with a flag.
+    let later = b.flags & FLAG_DESCRIPTOR != 0 || (b.crc, b.packed, b.size) == (0, 0, 0);
+    let full = u64::from(u32::MAX);
+    let known = |v: u64| !(later && (v == 0 || v == full)) && v != full;
+    if a.size != b.size && known(b.size) {
+        differ(Severity::Medium, "size", a.size.to_string(), b.size.to_string());
+    }
+    if a.packed != b.packed && known(b.packed) {
+        differ(Severity::Medium, "packed size", a.packed.to_string(), b.packed.to_string());
+    }
+    if a.crc != b.crc && !(later && b.crc == 0) {
+        differ(Severity::Medium, "checksum", format!("{:08x}", a.crc), format!("{:08x}", b.crc));
+    }
+    // The upper byte is the system it was made on, by some writers.
+    for fields in [a, b] {
+        let needed = fields.needed & 0xff;
+        if needed > NEEDED_MAX {
+            let message = format!(
+                "`{name}` needs version {}.{} of the zip specification, which does not exist",
+                needed / 10,
+                needed % 10
+            );
+            cx.find(part, &DISAGREE, Severity::Medium, Some(local.byte), message, REMEDY_DISAGREE);
+        }
+    }
+}
+
+/// CRC-32 of a whole source.
+pub(super) fn crc(source: &dyn Source) -> Result<u32, ReadError> {
+    const STEP: u64 = 256 * 1024;
+    let mut hasher = crc32fast::Hasher::new();
+    let mut cursor = Cursor::new(source, 0);
+    while cursor.remaining() > 0 {
+        hasher.update(cursor.take(cursor.remaining().min(STEP), STEP)?);
+    }
+    Ok(hasher.finalize())
+}
+
+/// Compares what was read with what was promised.
+pub(super) fn content(cx: &mut Context<'_>, part: &mut Part, member: &Found, content: &Content<'_>) {
+    let fields = &member.entry.fields;
+    let (name, byte) = (&member.name, Some(member.content));
+    let flags = fields.flags | member.local.as_ref().map_or(0, |l| l.fields.flags);
+    let encrypted = flags & ENCRYPTED != 0;
+    let right = match content {
+        Content::Stored(range) => match crc(range) {
+            Ok(crc) => checked(cx, part, member, crc, range.len(), encrypted),
+            Err(e) => {
+                cx.unread(part, byte, format!("`{name}`: {e}"));
+                false
+            }
+        },
+        Content::Packed(packed) => {
+            let decoded = packed.decoded();
+            match &decoded.stop {
+                None => {
+                    if decoded.consumed < packed.raw_len() && !encrypted {
+                        let rest = packed.raw_len() - decoded.consumed;
+                        let message =
+                            format!("`{name}`: {rest} bytes follow the end of the compressed stream");
+                        cx.find(part, &super::HIDDEN, Severity::Medium, byte, message, super::REMEDY_HIDDEN);
+                        let raw = packed.raw();
+                        let rest = crate::Range::from(&raw, decoded.consumed);
+                        cx.nested(part, &format!("{name} (behind its stream)"), &rest);
+                    }
+                    checked(cx, part, member, decoded.crc, decoded.length, encrypted)
+                }
+                Some(Stop::Bomb) => {
+                    let message =
+                        format!("`{name}` unfolds to more than {} times its size", cx.limits.ratio_max);
+                    cx.find(part, &BOMB, Severity::High, byte, message, REMEDY_BOMB);
+                    true
+                }
+                Some(Stop::Spent(why)) => {
+                    cx.unread(part, byte, format!("`{name}`: {why}"));
+                    true
+                }
+                Some(Stop::Corrupt(_)) if encrypted => false,
+                Some(Stop::Corrupt(why)) => {
+                    let message = format!("`{name}` cannot be decompressed: {why}");
+                    cx.find(part, &DISAGREE, Severity::Medium, byte, message, REMEDY_DISAGREE);
+                    true
+                }
+            }
+        }
+        Content::Unknown(_) => {
+            let message = format!("`{name}` is compressed by method {}, which is not known", fields.method);
+            cx.unread(part, byte, message);
+            true
+        }
+    };
+    if encrypted && right {
+        let message =
+            format!("`{name}` is marked as encrypted but is not, so that scanners stop where loaders go on");
+        cx.find(part, &DISAGREE, Severity::High, byte, message, REMEDY_DISAGREE);
+    } else if encrypted {
+        cx.unread(
+            part,
+            byte,
+            format!("`{name}` is encrypted; ask the sender for an archive that can be looked into"),
+        );
+    }
+}
+
+fn checked(
+    cx: &mut Context<'_>,
+    part: &mut Part,
+    member: &Found,
+    crc: u32,
+    size: u64,
+    encrypted: bool,
+) -> bool {
+    let fields = &member.entry.fields;
+    let right = crc == fields.crc && size == fields.size;
+    // A hidden member whose header states nothing cannot be wrong.
+    let stated = !(member.hidden && unstated(fields));
+    if !right && !encrypted && stated {
+        let what = if size == fields.size { "checksum" } else { "size" };
+        let message =
+            format!("the content of `{}` does not have the {what} that the archive states", member.name);
+        cx.find(part, &DISAGREE, Severity::Medium, Some(member.content), message, REMEDY_DISAGREE);
+    }
+    right
+}
+
+fn unstated(fields: &Fields) -> bool {
+    fields.crc == 0 && fields.size == 0
+}

@@ -151,8 +151,11 @@ impl PublicKey {
                 .is_ok_and(|s| p384::ecdsa::VerifyingKey::from(key).verify_prehash(prehash, &s).is_ok()),
             Inner::P521(key) => {
                 let Ok(signature) = p521::ecdsa::Signature::from_der(signature) else { return false };
+                // The crate refuses digests of less than half the order's length; leading zeros do not change the number.
+                let mut padded = vec![0; 64_usize.saturating_sub(prehash.len())];
+                padded.extend_from_slice(prehash);
                 p521::ecdsa::VerifyingKey::from_affine(*key.as_affine())
-                    .is_ok_and(|verifier| verifier.verify_prehash(prehash, &signature).is_ok())
+                    .is_ok_and(|verifier| verifier.verify_prehash(&padded, &signature).is_ok())
             }
         }
     }

@@ -224,3 +224,16 @@ fn legacy(raw: LegacyStatement) -> Result<Read, SignatureError> {
     };
     Ok(Read { manifest, quirks: Vec::new(), legacy: true })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_lines_is_bounded_at_both_ends() {
+        assert!(check_counts(RESOURCES_MAX).is_ok());
+        assert!(check_counts(1).is_ok());
+        assert!(matches!(check_counts(RESOURCES_MAX + 1), Err(SignatureError::TooLarge { .. })));
+        assert!(matches!(check_counts(0), Err(SignatureError::Malformed { .. })));
+    }
+}

@@ -1,5 +1,6 @@
 //! What the application does around this crate: walks a folder, reads its files on threads, and hands the results in.
 #![allow(dead_code, reason = "each test file and the bench use their own part")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "support of tests")]
 
 use std::fs::{self, File};
 use std::io;

@@ -40,6 +40,7 @@ pub fn pages(more: &[&Entry]) -> Result<Vec<Page>, AppError> {
         .chain(more)
         .copied();
     let mut pages: Vec<Page> = entries
+        .chain(provenance::ENTRIES.iter().map(|e| -> &Entry { e }))
         .chain(artifact::entries().map(|e| -> &Entry { e }))
         .map(|e| Page {
             id: e.id.to_owned(),

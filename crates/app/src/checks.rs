@@ -154,6 +154,53 @@ domain::catalogue_entry! {
     pub static TRAFFIC_REVIEWED = { id: "V010", name: "traffic-reviewed", kind: Check, since: "0.1.0", maps: ["AML.M0024"] };
 }
 
+domain::catalogue_entry! {
+    /// The model file is scanned before anything loads it.
+    ///
+    /// ## What it is
+    /// The scan of `asepsis scan` over the bytes that admission has read: every format inside is recognised by content
+    /// and followed without running it. Clean means that all of it was understood and nothing in it can run code, read
+    /// files, reach out, hide a payload or lie about itself. What is found is not given to the loader.
+    /// ## Why it matters in care
+    /// A model that runs a program when it is loaded has the hospital's network in front of it.
+    /// ## Limits
+    /// It says what the file can do when it is loaded, not whether the model is good, unbiased or free of a backdoor in
+    /// its weights.
+    /// ## References
+    /// - MITRE ATLAS AML.T0011.000, Unsafe AI Artifacts; AML.M0016, Vulnerability Scanning.
+    pub static ARTEFACT_SCANNED = { id: "V011", name: "artefact-scanned", kind: Check, since: "0.1.0", maps: ["AML.M0016", "AML.T0011.000", "AML.T0010.003"] };
+}
+
+domain::catalogue_entry! {
+    /// A signature over exactly this file verifies with a key or an authority that the hospital trusts.
+    ///
+    /// ## What it is
+    /// OpenSSF Model Signing v1.0: a Sigstore bundle whose statement lists the digest of every file of the model. It is
+    /// verified with the public key or the certificate authorities of `[system.signature]`.
+    /// ## Why it matters in care
+    /// Between the vendor's laboratory and the ward a file passes many hands; the signature shows that none changed it.
+    /// ## Limits
+    /// It shows who signed, not that what was signed is good. A key that was stolen signs as well as before.
+    /// ## References
+    /// - OpenSSF Model Signing Specification v1.0. MITRE ATLAS AML.M0013, Code Signing.
+    pub static ARTEFACT_SIGNED = { id: "V012", name: "artefact-signed", kind: Check, since: "0.1.0", maps: ["AML.M0013", "AML.M0014"] };
+}
+
+domain::catalogue_entry! {
+    /// The bill of materials of the model file is made and kept.
+    ///
+    /// ## What it is
+    /// A CycloneDX 1.7 document of type machine-learning-model: digests, architecture, inputs and outputs, operators,
+    /// libraries and licence as the file states them, and what the scan gave. It is kept by content; the evidence names it.
+    /// ## Why it matters in care
+    /// When a library turns out to be dangerous, the question is which patients' systems hold it.
+    /// ## Limits
+    /// It repeats what the file says about itself; a vendor's own papers are compared with `asepsis bom --paper`.
+    /// ## References
+    /// - ECMA-424 (CycloneDX). MITRE ATLAS AML.M0023, AI Bill of Materials.
+    pub static BILL_OF_MATERIALS = { id: "V013", name: "bill-of-materials", kind: Check, since: "0.1.0", maps: ["AML.M0023"] };
+}
+
 /// All checks of this crate.
 pub static ENTRIES: &[&Entry] = &[
     &MODEL_LOADS,
@@ -166,4 +213,7 @@ pub static ENTRIES: &[&Entry] = &[
     &CALLERS_KNOWN,
     &LEDGER_WHOLE,
     &TRAFFIC_REVIEWED,
+    &ARTEFACT_SCANNED,
+    &ARTEFACT_SIGNED,
+    &BILL_OF_MATERIALS,
 ];

@@ -4,8 +4,8 @@
 //! digests now; so a changed byte makes exactly the evidence that covered it stale, and changing it back makes it good again.
 
 use domain::{
-    Acceptance, Control, Digest, Evidence, Outcome, Requirement, Severity, Stage, Subject, SubjectRole,
-    SystemId, Timestamp,
+    Acceptance, Control, Digest, Evidence, Outcome, Place, Requirement, Severity, Stage, Subject,
+    SubjectRole, SystemId, Timestamp,
 };
 use serde::Serialize;
 
@@ -121,13 +121,15 @@ pub struct Knowledge<'a> {
     pub acceptances: &'a [Acceptance],
     /// The present moment.
     pub now: Timestamp,
+    /// Where the model runs.
+    pub place: Place,
 }
 
 /// Judges the gate of `stage`: all controls of that stage and of the earlier ones.
 pub fn judge(controls: &[Control], stage: Stage, known: &Knowledge<'_>) -> GateReport {
     let controls: Vec<ControlState> = controls
         .iter()
-        .filter(|control| control.stage <= stage)
+        .filter(|control| control.stage <= stage && control.only_for.is_none_or(|p| p == known.place))
         .map(|control| ControlState {
             control: control.id.clone(),
             title: control.title.clone(),
@@ -204,7 +206,7 @@ fn judge_requirement(requirement: &Requirement, known: &Knowledge<'_>) -> Requir
         if let Some(days) = days.filter(|days| known.now > evidence.made_at.plus_days(*days)) {
             return Requirements::Stale(format!("{} is older than {days} days", evidence.check));
         }
-        return match passes(&evidence.outcome) {
+        return match passes(&evidence.outcome, requirement.shuts_from) {
             Ok(()) => Requirements::Met(*index),
             Err(why) => Requirements::Failed(format!("{}: {why}", evidence.check)),
         };
@@ -217,11 +219,11 @@ fn judge_requirement(requirement: &Requirement, known: &Knowledge<'_>) -> Requir
     }
 }
 
-/// Evidence passes when it is clean or found nothing worse than medium. A doubt never passes.
-fn passes(outcome: &Outcome) -> Result<(), String> {
+/// Evidence passes when it is clean or found nothing as bad as `shuts_from`. A doubt never passes.
+fn passes(outcome: &Outcome, shuts_from: Severity) -> Result<(), String> {
     match outcome {
         Outcome::Inconclusive { doubt, .. } => Err(format!("could not decide: {}", doubt.reason)),
-        _ => match outcome.findings().iter().find(|f| f.severity >= Severity::High) {
+        _ => match outcome.findings().iter().find(|f| f.severity >= shuts_from) {
             None => Ok(()),
             Some(finding) => Err(finding.message.clone()),
         },
@@ -304,6 +306,7 @@ mod tests {
             evidence,
             acceptances,
             now: Timestamp::from_millis(ms),
+            place: Place::File,
         };
         judge(&crate::controls::shipped().unwrap(), Stage::Deployment, &known)
     }

@@ -21,6 +21,7 @@ pub mod people;
 pub mod scan;
 pub mod scorer;
 pub mod serving;
+pub mod signing;
 pub mod subjects;
 mod watch;
 

@@ -68,7 +68,7 @@ pub fn present(settings: &Settings, system: &SystemSettings, files: &FileDigests
             Some(remote_identity(&remote.url, &remote.name, remote.version.as_deref()))
         }
     };
-    let mut out = Vec::with_capacity(5);
+    let mut out = Vec::with_capacity(7);
     let mut push = |role, digest: Option<Digest>| {
         if let Some(digest) = digest {
             out.push(Subject { role, digest });
@@ -79,6 +79,8 @@ pub fn present(settings: &Settings, system: &SystemSettings, files: &FileDigests
     push(SubjectRole::Guards, json_digest(&system.guards));
     push(SubjectRole::Inputs, json_digest(&(&system.schema, &system.output, &system.classes)));
     push(SubjectRole::Integration, Some(integration(settings, system)));
+    push(SubjectRole::Origin, Some(origin(system, files)));
+    push(SubjectRole::Bounds, json_digest(&(&system.acceptance, &system.split)));
     out
 }
 
@@ -95,6 +97,18 @@ pub fn remote_identity(url: &str, name: &str, version: Option<&str>) -> Digest {
 
 fn json_digest<T: serde::Serialize>(value: &T) -> Option<Digest> {
     serde_json::to_vec(value).ok().map(|bytes| Digest::of(&bytes))
+}
+
+/// Who vouches for the model: content of signature and key, or that nobody does.
+fn origin(system: &SystemSettings, files: &FileDigests) -> Digest {
+    let mut hasher = Hasher::new();
+    for path in system.signature.iter().flat_map(|s| s.files()) {
+        match files.of(path) {
+            Some(digest) => hasher.field(digest.as_bytes()),
+            None => hasher.field(b"not there"),
+        };
+    }
+    hasher.finish()
 }
 
 /// Who may ask and within which limits.

@@ -8,7 +8,7 @@ use app::command::Command;
 use clap::{Parser, Subcommand, ValueEnum};
 use domain::{ClientId, KeyId, Stage, SystemId};
 
-use crate::{bom, data, local, scan, serve};
+use crate::{bom, data, local, scan, serve, sign};
 
 /// Built-in security for clinical AI, from procurement to routine use.
 #[derive(Parser)]
@@ -66,6 +66,15 @@ pub enum Verb {
     Scan(scan::ScanArguments),
     /// Write the bill of materials of a model (CycloneDX), and say where a vendor's papers differ from the file
     Bom(bom::BomArguments),
+    /// Sign a model: bind every file of it to a key or certificate (OpenSSF Model Signing v1.0)
+    Sign(sign::SignArguments),
+    /// Verify a model's signature, and name every file that is not as it was signed
+    Verify(sign::VerifyArguments),
+    /// Make a key pair for signing models
+    SigningKey {
+        /// Where the private key goes; the public one goes beside it with `.pub`
+        file: PathBuf,
+    },
     /// Check the present version of a system and write evidence
     Admit {
         system: SystemId,
@@ -209,6 +218,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
     match arguments.command {
         Verb::Scan(ref scan) => scan::run(scan, format),
         Verb::Bom(ref bom) => bom::run(bom, format),
+        Verb::Sign(ref sign) => sign::sign(sign, format),
+        Verb::Verify(ref verify) => sign::verify(verify, format),
+        Verb::SigningKey { ref file } => sign::new_key(file),
         Verb::Up(ref up) => serve::up(&place, up),
         Verb::Serve(ref serve) => serve::serve(&place, serve),
         Verb::CheckConfig { file, schema } => check_config(&place, file, schema),

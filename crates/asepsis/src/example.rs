@@ -20,6 +20,10 @@ const FILES: &[(&str, &[u8])] = files![
     "models/heart_cleveland_gbt.onnx",
     "models/heart_cleveland_mlp.onnx",
     "models/pneumonia_cnn.onnx",
+    "models/wdbc_mlp.onnx.sig",
+    "models/heart_cleveland_gbt.onnx.sig",
+    "models/pneumonia_cnn.onnx.sig",
+    "models/developers.pub",
 ];
 
 /// The model of the example's remote vendor.

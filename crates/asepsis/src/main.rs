@@ -17,6 +17,7 @@ mod rehearsal;
 mod remote;
 mod scan;
 mod serve;
+mod sign;
 mod terminal;
 mod traffic;
 mod vendor;

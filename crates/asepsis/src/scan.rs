@@ -151,15 +151,20 @@ fn spool(spooled: &mut Option<tempfile::NamedTempFile>) -> anyhow::Result<PathBu
     Ok(path)
 }
 
-/// Verdicts by digest, for exactly this build of the program.
-fn cache() -> Option<Cache> {
+/// Where this user's caches are.
+pub fn cache_folder() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let base = set("XDG_CACHE_HOME")
         .filter(|p| p.is_absolute())
         .or_else(|| set("HOME").map(|home| home.join(".cache")))?;
+    Some(base.join("asepsis"))
+}
+
+/// Verdicts by digest, for exactly this build of the program.
+fn cache() -> Option<Cache> {
     let program = std::env::current_exe().ok()?.metadata().ok()?;
     let build = format!("{} {} {:?}", env!("CARGO_PKG_VERSION"), program.len(), program.modified().ok());
-    Some(Cache::new(base.join("asepsis/scan"), &build))
+    Some(Cache::new(cache_folder()?.join("scan"), &build))
 }
 
 /// Set by the first Ctrl-C, so that what is done is kept and printed. The second ends the program at once.

@@ -14,6 +14,16 @@ pub fn bar(what: &str) -> ProgressBar {
     bar
 }
 
+/// A bar for bytes, with remaining time.
+pub fn bytes(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {eta} left") {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_owned());
+    bar
+}
+
 /// A line that says what is being done. Hidden for the first moments, so that quick commands do not flicker.
 pub fn spinner() -> ProgressBar {
     let spinner = ProgressBar::new_spinner();

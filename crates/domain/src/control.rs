@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Stage};
+use crate::{Digest, Severity, Stage};
 
 /// What part of a system a piece of evidence speaks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,11 +18,23 @@ pub enum SubjectRole {
     Inputs,
     /// How the system is connected: upstream, clients, limits.
     Integration,
+    /// Who vouches for the model file: the signature and the key it is verified with.
+    Origin,
+    /// What the hospital asks of the model: acceptance bounds, and on which rows it is judged.
+    Bounds,
 }
 
 impl SubjectRole {
     /// All roles.
-    pub const ALL: [Self; 5] = [Self::Model, Self::Reference, Self::Guards, Self::Inputs, Self::Integration];
+    pub const ALL: [Self; 7] = [
+        Self::Model,
+        Self::Reference,
+        Self::Guards,
+        Self::Inputs,
+        Self::Integration,
+        Self::Origin,
+        Self::Bounds,
+    ];
 
     /// The words for pages.
     pub const fn as_str(self) -> &'static str {
@@ -32,6 +44,8 @@ impl SubjectRole {
             Self::Guards => "guard configuration",
             Self::Inputs => "declared inputs",
             Self::Integration => "integration",
+            Self::Origin => "proof of origin",
+            Self::Bounds => "acceptance bounds",
         }
     }
 }
@@ -62,6 +76,23 @@ pub struct Requirement {
     /// Days after which the evidence is too old; none means it ages only by change.
     #[serde(default)]
     pub age_days_max: Option<u32>,
+    /// Severity from which a finding keeps the gate shut; `high` if left out.
+    #[serde(default = "high")]
+    pub shuts_from: Severity,
+}
+
+const fn high() -> Severity {
+    Severity::High
+}
+
+/// Where a model runs, for controls that make sense for one place only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// Its file is here.
+    File,
+    /// Somebody else's server runs it; the file is not ours to see.
+    Remote,
 }
 
 /// A control, as data in `catalog/controls.toml`.
@@ -82,4 +113,7 @@ pub struct Control {
     pub maps: Vec<String>,
     /// What proves it; all are needed.
     pub requires: Vec<Requirement>,
+    /// Only for models in this place; for all if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_for: Option<Place>,
 }

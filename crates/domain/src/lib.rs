@@ -19,7 +19,7 @@ mod time;
 mod verdict;
 
 pub use catalogue::{Entry, Kind, REQUIRED_HEADINGS};
-pub use control::{Control, Requirement, Subject, SubjectRole};
+pub use control::{Control, Place, Requirement, Subject, SubjectRole};
 pub use digest::{Digest, DigestParseError, Hasher};
 pub use evidence::{Acceptance, Evidence, Metric};
 pub use exchange::{InferenceReply, InferenceRequest};

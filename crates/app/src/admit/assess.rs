@@ -119,7 +119,7 @@ pub(crate) fn reference_data(bench: &Bench<'_>, data: &Dataset) -> Evidence {
     metrics.insert("values_filled".into(), Metric::count(data.filled));
     bench.evidence(
         check,
-        &[SubjectRole::Reference, SubjectRole::Inputs],
+        &[SubjectRole::Reference, SubjectRole::Inputs, SubjectRole::Bounds],
         Outcome::from_findings(findings),
         metrics,
         BTreeMap::new(),
@@ -228,7 +228,7 @@ pub(crate) fn performance(bench: &Bench<'_>, data: &Dataset, scores: &Scores) ->
         ("accuracy_min".to_owned(), bounds.accuracy_min.to_string()),
         ("auc_min".to_owned(), bounds.auc_min.to_string()),
     ]);
-    let roles = [SubjectRole::Model, SubjectRole::Reference, SubjectRole::Inputs];
+    let roles = [SubjectRole::Model, SubjectRole::Reference, SubjectRole::Inputs, SubjectRole::Bounds];
     bench.evidence(check, &roles, Outcome::from_findings(findings), metrics, parameters)
 }
 
@@ -363,7 +363,13 @@ pub(crate) fn try_guards(bench: &Bench<'_>, set: &GuardSet, data: &Dataset, scor
         metrics.insert(format!("coverage_class_{class}"), Metric::ratio(*share));
     }
     let parameters = BTreeMap::from([("false_alarm_max".to_owned(), bound.to_string())]);
-    let roles = [SubjectRole::Model, SubjectRole::Reference, SubjectRole::Guards, SubjectRole::Inputs];
+    let roles = [
+        SubjectRole::Model,
+        SubjectRole::Reference,
+        SubjectRole::Guards,
+        SubjectRole::Inputs,
+        SubjectRole::Bounds,
+    ];
     bench.evidence(check, &roles, Outcome::from_findings(findings), metrics, parameters)
 }
 

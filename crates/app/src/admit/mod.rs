@@ -1,5 +1,6 @@
 //! Admission: read once, check everything, write evidence. Run again, it makes only what is owed or stale, unless all is asked for.
 
+mod artefact;
 mod assess;
 mod figures;
 mod model;
@@ -157,8 +158,17 @@ async fn examine(
     let settings = hospital.settings();
     let bench = Bench { system, subjects: &read.subjects, now: hospital.now(), by };
     let mut evidence = vec![assess::callers(&bench, &settings)];
+    let mut may_load = true;
+    if let Some(bytes) = &read.model {
+        progress("looking what is in the model file");
+        let found = artefact::examine(hospital, &bench, bytes);
+        may_load = found.may_load;
+        evidence.extend(found.evidence);
+    }
     progress("loading the model");
-    let (loads, scorer) = model::loads(&bench, &read.model).await;
+    // What was found dangerous is not given to the loader, careful as it is.
+    let refused = Some(Err("it was not loaded, because something dangerous was found in it".to_owned()));
+    let (loads, scorer) = model::loads(&bench, if may_load { &read.model } else { &refused }).await;
     evidence.push(loads);
     if let Some(scorer) = &scorer {
         evidence.push(model::inputs(&bench, scorer).await);
@@ -205,7 +215,8 @@ async fn judge_model(
     let scores = match scored.await {
         Ok(scores) => scores,
         Err(error) => {
-            let roles = [SubjectRole::Model, SubjectRole::Reference, SubjectRole::Inputs];
+            let roles =
+                [SubjectRole::Model, SubjectRole::Reference, SubjectRole::Inputs, SubjectRole::Bounds];
             let outcome = Outcome::inconclusive(checks::PERFORMANCE.id, error.to_string());
             evidence.push(bench.evidence(
                 &checks::PERFORMANCE,
@@ -228,8 +239,13 @@ async fn judge_model(
     match GuardSet::build(&bench.system.guards, schema, &fitted) {
         Ok(set) => evidence.push(assess::try_guards(bench, &set, data, &scores)),
         Err(error) => {
-            let roles =
-                [SubjectRole::Model, SubjectRole::Reference, SubjectRole::Guards, SubjectRole::Inputs];
+            let roles = [
+                SubjectRole::Model,
+                SubjectRole::Reference,
+                SubjectRole::Guards,
+                SubjectRole::Inputs,
+                SubjectRole::Bounds,
+            ];
             let outcome = Outcome::inconclusive(checks::GUARDS_TRIED.id, error.to_string());
             evidence.push(bench.evidence(
                 &checks::GUARDS_TRIED,
@@ -245,7 +261,7 @@ async fn judge_model(
 }
 
 fn unreadable_data(bench: &Bench<'_>, why: &str) -> Evidence {
-    let roles = [SubjectRole::Reference, SubjectRole::Inputs];
+    let roles = [SubjectRole::Reference, SubjectRole::Inputs, SubjectRole::Bounds];
     let outcome = Outcome::inconclusive(checks::REFERENCE_DATA.id, why);
     bench.evidence(&checks::REFERENCE_DATA, &roles, outcome, Default::default(), Default::default())
 }

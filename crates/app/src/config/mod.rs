@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 pub(crate) use nearest::{nearest as nearest_name, suggest};
 pub use options::{AcceptanceBounds, Fallback, Limits, Options};
 pub use settings::{
-    ClientSettings, Connection, FetchSource, ModelSource, PersonSettings, Settings, Split, SystemSettings,
-    WebhookSettings,
+    ClientSettings, Connection, FetchSource, ModelSource, PersonSettings, Settings, SignatureSettings, Split,
+    SystemSettings, Trust, WebhookSettings,
 };
 
 /// Largest configuration file, in bytes: a thousand systems fit.

@@ -193,6 +193,9 @@ pub struct System {
     /// The input of a model over images.
     #[serde(default)]
     pub image: Option<Image>,
+    /// Who vouches for the model file.
+    #[serde(default)]
+    pub signature: Option<Signature>,
     /// What the validation gate asks of the figures.
     #[serde(default)]
     pub acceptance: AcceptanceBounds,
@@ -210,6 +213,21 @@ pub enum Fallback {
     None,
     /// The last version whose deployment gate was open goes on, and says so.
     LastAdmitted,
+}
+
+/// A signature over the model file (OpenSSF Model Signing), and what it is verified with: a public key, or the
+/// certificate authorities that the signer's certificate must come from.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Signature {
+    /// Signature file (path relative to this file).
+    pub file: PathBuf,
+    /// Public key, PEM (path relative to this file).
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Certificate authorities, PEM (path relative to this file).
+    #[serde(default)]
+    pub roots: Option<PathBuf>,
 }
 
 /// The model: a file that runs in process, or a remote server.

@@ -111,8 +111,34 @@ impl std::fmt::Debug for Connection {
     }
 }
 
+/// A signature, and what it is verified with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureSettings {
+    /// Signature file.
+    pub file: PathBuf,
+    /// What it is verified with.
+    pub trust: Trust,
+}
+
+/// Whom a hospital believes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trust {
+    /// The holder of this public key (PEM).
+    Key(PathBuf),
+    /// Whoever has a certificate of these authorities (PEM).
+    Roots(PathBuf),
+}
+
+impl SignatureSettings {
+    /// The files that decide what verifying gives.
+    pub fn files(&self) -> [&Path; 2] {
+        let (Trust::Key(trust) | Trust::Roots(trust)) = &self.trust;
+        [&self.file, trust]
+    }
+}
+
 /// Names of the splits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct Split {
     /// CSV column of the class.
     pub label: String,
@@ -156,6 +182,8 @@ pub struct SystemSettings {
     pub output: String,
     /// Class names.
     pub classes: Vec<String>,
+    /// Who vouches for the model file.
+    pub signature: Option<SignatureSettings>,
     /// Bounds of the validation gate.
     pub acceptance: options::AcceptanceBounds,
     /// Guards.
@@ -358,6 +386,20 @@ fn understand_system(system: options::System, base: &Path) -> Result<SystemSetti
         }
     }
     let reference = system.reference;
+    let signature = match system.signature {
+        None => None,
+        Some(s) => Some(SignatureSettings {
+            file: base.join(s.file),
+            trust: match (s.key, s.roots) {
+                (Some(key), None) => Trust::Key(base.join(key)),
+                (None, Some(roots)) => Trust::Roots(base.join(roots)),
+                _ => {
+                    let what = "name what it is verified with: either `key` or `roots`";
+                    return Err(wrong(format!("{place}, signature"), what));
+                }
+            },
+        }),
+    };
     Ok(SystemSettings {
         id,
         title: system.title,
@@ -377,6 +419,7 @@ fn understand_system(system: options::System, base: &Path) -> Result<SystemSetti
         schema,
         output: system.output.tensor,
         classes: system.output.classes,
+        signature,
         acceptance: system.acceptance,
         guards: system.guards,
     })

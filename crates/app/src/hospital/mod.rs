@@ -20,7 +20,7 @@ use store::db::Db;
 use store::log::Log;
 
 use crate::AppError;
-use crate::config::{Settings, SystemSettings};
+use crate::config::{ModelSource, Settings, SystemSettings};
 use crate::gate::{self, GateReport, Knowledge};
 use crate::live::Live;
 use crate::subjects::{self, FileDigests};
@@ -225,8 +225,17 @@ impl Hospital {
             evidence: &facts.evidence,
             acceptances: &facts.acceptances,
             now: self.now(),
+            place: self.place_of(id),
         };
         gate::judge(&self.controls, stage, &known)
+    }
+
+    /// Where the model of a system runs; what is not configured counts as a file, which asks for more.
+    fn place_of(&self, id: &SystemId) -> domain::Place {
+        match self.settings.load().systems.get(id).map(|s| &s.model) {
+            Some(ModelSource::Remote(_)) => domain::Place::Remote,
+            _ => domain::Place::File,
+        }
     }
 
     /// Writes a record into the ledger, waits until it is durable, then brings the state up to date.

@@ -6,22 +6,27 @@ use crate::{Context, Part, Source};
 
 pub(crate) mod bytes;
 mod compressed;
+mod executorch;
 mod gguf;
 mod hdf5;
 pub(crate) mod joblib;
 mod keras;
 mod media;
+mod msgpack;
 mod npy;
 mod onnx;
 pub(crate) mod paths;
 mod pickle;
 mod program;
+mod rds;
 mod safetensors;
 mod seven_zip;
 mod tar;
 mod tensorflow;
 mod text;
+mod tflite;
 mod torch_legacy;
+mod xml;
 mod zfile;
 mod zip;
 
@@ -69,6 +74,11 @@ pub trait Format: Sync {
 
 /// All formats. Order decides nothing.
 pub(crate) const FORMATS: &[&dyn Format] = &[
+    &executorch::ExecuTorch,
+    &msgpack::MessagePack,
+    &rds::Rds,
+    &tflite::TfLite,
+    &xml::Xml,
     &gguf::Gguf,
     &hdf5::Hdf5,
     &keras::KerasJson,
@@ -100,6 +110,10 @@ pub(crate) const FORMATS: &[&dyn Format] = &[
 pub(crate) const ENTRIES: &[&[&Entry]] = &[
     crate::payload::ENTRIES,
     crate::text::jinja::ENTRIES,
+    msgpack::ENTRIES,
+    rds::ENTRIES,
+    tflite::ENTRIES,
+    xml::ENTRIES,
     gguf::ENTRIES,
     hdf5::ENTRIES,
     keras::ENTRIES,

@@ -11,6 +11,7 @@ use super::{Format, Input, Sure};
 use crate::wire::proto::{Field, Message, Payload};
 use crate::{Context, Part, Port, payload};
 use graph::Library;
+pub(super) use operators::{Effect, effect};
 
 catalogue_entry! {
     /// A TensorFlow graph reads, writes or sends something when it runs.

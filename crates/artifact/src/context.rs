@@ -140,8 +140,10 @@ impl<'l> Context<'l> {
             return part;
         }
         if self.path.len() as u64 >= u64::from(self.limits.depth_max) {
-            let reason = format!("nested deeper than {} containers; scan it apart", self.limits.depth_max);
-            self.unread(&mut part, None, reason);
+            let message = format!("nested deeper than {} containers, as no model is", self.limits.depth_max);
+            let remedy = "do not open it; ask the sender for an ordinary file";
+            self.find(&mut part, &crate::formats::BOMB, Severity::Medium, None, message, remedy);
+            self.unread(&mut part, None, "nested too deep to be read; unpack it and scan the parts");
             return part;
         }
         self.path.push(name.to_owned());
@@ -206,7 +208,9 @@ impl<'l> Context<'l> {
         }
         for (member, mut child) in members.iter().zip(children) {
             let role = layouts.iter().find_map(|l| l.role(&listing, member.name)).unwrap_or(Role::Any);
-            let harmless = child.worst().is_none_or(|w| w < Severity::Medium);
+            // Any numbers may seem to claim a length that is not there, once they are taken for a pickle.
+            let claims = crate::pickle::rules::UNFOLDS_HUGE.id;
+            let harmless = child.all_findings().all(|f| f.severity < Severity::Medium || f.check == claims);
             // Numbers may look like the start of something; what matters is whether it would do anything.
             if role == Role::Weights && (child.format == "unknown" || child.guessed && harmless) {
                 child = Part::new(&child.name, "weights", child.bytes);

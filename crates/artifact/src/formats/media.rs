@@ -60,8 +60,8 @@ fn kind(input: &Input<'_>) -> Option<&'static str> {
     let fits = match *kind {
         // Two letters prove nothing: size of the file and of the header must fit.
         "bmp" => {
-            u32(2).map(u64::from) == Some(input.source.len())
-                && u32(14).is_some_and(|n| n <= 124)
+            bmp(head).is_some_and(|n| n <= input.source.len())
+                && u32(14).is_some_and(|n| matches!(n, 12 | 40 | 52 | 56 | 64 | 108 | 124))
                 && u32(6) == Some(0)
         }
         "parquet" => input.tail.ends_with(b"PAR1") || input.tail.ends_with(b"PARE"),
@@ -92,6 +92,7 @@ impl Format for Media {
             "jpeg" => jpeg(input.source),
             "gif" => gif(input.source),
             "riff" => riff(input.source),
+            "bmp" => Ok(bmp(input.head)),
             "pdf" => pdf(input.source, part, cx),
             _ => Ok(Some(input.source.len())),
         };
@@ -195,6 +196,14 @@ fn gif(source: &dyn Source) -> Result<Option<u64>, ReadError> {
         }
     }
     Ok(None)
+}
+
+/// The size that a bitmap states.
+fn bmp(head: &[u8]) -> Option<u64> {
+    head.get(2..6)
+        .and_then(|b| b.first_chunk())
+        .map(|b| u64::from(u32::from_le_bytes(*b)))
+        .filter(|n| *n > 26)
 }
 
 fn riff(source: &dyn Source) -> Result<Option<u64>, ReadError> {

@@ -24,6 +24,11 @@ impl Format for Tar {
         "tar"
     }
 
+    fn includes(&self, input: &Input<'_>) -> &'static [&'static str] {
+        // A zip that is the last member looks like a zip with something in front of it.
+        if input.head.starts_with(b"PK") { &[] } else { &["zip"] }
+    }
+
     fn recognise(&self, input: &Input<'_>) -> Option<Sure> {
         let block = input.head.get(..512)?;
         let header = Header::parse(block)?;

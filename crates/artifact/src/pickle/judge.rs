@@ -72,6 +72,11 @@ impl Judge {
         self.seen.iter().any(|s| s.severity >= Severity::Medium)
     }
 
+    /// Whether anything was seen that would act: not only lengths that no file has, which any bytes may seem to claim.
+    pub(super) fn acts(&self) -> bool {
+        self.seen.iter().any(|s| s.severity >= Severity::Medium && s.rule.id != rules::UNFOLDS_HUGE.id)
+    }
+
     /// `callee(*args)`, or `callee.__new__(callee, *args)` when `new`.
     pub(super) fn called(
         &mut self,

@@ -18,7 +18,7 @@ mod size;
 mod summary;
 mod value;
 
-use crate::{Context, Part, ReadError, Source};
+use crate::{Context, Part, Range, ReadError, Source};
 use machine::{End, Machine};
 pub(crate) use value::Value;
 
@@ -123,9 +123,8 @@ pub(crate) fn read_streams_with(
         let head = source.bytes(next, (source.len() - next).min(HEAD), HEAD)?;
         if !looks_like_pickle(&head, cx) {
             if !hidden::search(source, next, part, cx)? {
-                let reason =
-                    format!("{} bytes after the end of the pickle are no pickle", source.len() - next);
-                cx.unread(part, Some(next), reason);
+                // Whatever it is, it is looked at as a file of its own.
+                cx.nested(part, "behind the pickle", &Range::from(source, next));
             }
             return Ok(next);
         }
@@ -196,7 +195,7 @@ pub(crate) fn probe(head: &[u8], cx: &mut Context<'_>) -> Probe {
     let Ok((end, why)) = machine.run(0, cx) else { return Probe::No };
     machine.finish(0, end);
     match why {
-        _ if machine.judge.found() => Probe::Harmful,
+        _ if machine.judge.acts() => Probe::Harmful,
         End::Stop => Probe::Whole(end),
         End::Truncated if matches!(head, [0x80, 0..=5, _, ..]) || end >= 64 => Probe::Open,
         _ if matches!(head, [0x80, 0..=5, ..]) => Probe::Header,

@@ -36,7 +36,7 @@ pub(super) fn fields(cx: &mut Context<'_>, part: &mut Part, entry: &Entry, local
     // A writer that did not know them yet leaves 0, and says so with a flag.
     let later = b.flags & FLAG_DESCRIPTOR != 0 || (b.crc, b.packed, b.size) == (0, 0, 0);
     let full = u64::from(u32::MAX);
-    let known = |v: u64| !(later && (v == 0 || v == full)) && v != full;
+    let known = |v: u64| v != full && !(later && v == 0);
     if a.size != b.size && known(b.size) {
         differ(Severity::Medium, "size", a.size.to_string(), b.size.to_string());
     }

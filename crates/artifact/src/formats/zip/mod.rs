@@ -109,7 +109,7 @@ impl Format for Zip {
     fn recognise(&self, input: &Input<'_>) -> Option<Sure> {
         let local = input.head.starts_with(&directory::LOCAL) && input.head.len() >= 30;
         let empty = input.head.starts_with(&directory::END) && input.head.len() >= 22;
-        (local || empty || has_directory(input)).then_some(Sure::Certain)
+        if local || empty { Some(Sure::Certain) } else { has_directory(input) }
     }
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
@@ -119,13 +119,17 @@ impl Format for Zip {
     }
 }
 
-/// Whether an end record in the tail has a directory where it says, which makes any file a zip.
-fn has_directory(input: &Input<'_>) -> bool {
+/// Whether an end record in the tail has a directory where it says, which makes any file a zip. When something follows
+/// it the zip may be one that another format carries, and that format decides.
+fn has_directory(input: &Input<'_>) -> Option<Sure> {
     let start = input.source.len() - input.tail.len() as u64;
     // The last few end records decide; a file of signatures must not cost more.
-    memchr::memmem::rfind_iter(input.tail, &directory::END).take(8).any(|n| {
-        directory::end_at(input.source, start + n as u64)
-            .is_some_and(|end| end.entries > 0 && !directories(input.source, &end).is_empty())
+    memchr::memmem::rfind_iter(input.tail, &directory::END).take(8).find_map(|n| {
+        let end = directory::end_at(input.source, start + n as u64)?;
+        let holds = end.entries > 0 && !directories(input.source, &end).is_empty();
+        let last =
+            super::bytes::rest(input.source, end.end.min(input.source.len())).is_ok_and(|r| r.is_none());
+        holds.then_some(if last { Sure::Certain } else { Sure::Likely })
     })
 }
 
@@ -214,6 +218,10 @@ fn read_directory(
     found: &mut Vec<Found>,
 ) {
     claims.push(Claim { start: end.begin, end: end.end, member: false });
+    let comment = Range::new(source, end.end - end.comment, end.comment);
+    if !comment.is_empty() {
+        cx.nested(part, "comment", &comment);
+    }
     if end.disks {
         cx.unread(part, Some(end.byte), "the archive goes over several files; join them and scan the whole");
     }

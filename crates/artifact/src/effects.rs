@@ -27,7 +27,9 @@ pub(crate) enum Effect {
     Unknown,
 }
 
-use Effect::{Executes, Fetches, Harmless, Imports, LoadsWeights, Native, Opens, Sends, Unknown, Unpickles, Writes};
+use Effect::{
+    Executes, Fetches, Harmless, Imports, LoadsWeights, Native, Opens, Sends, Unknown, Unpickles, Writes,
+};
 
 /// Exact names; looked at before the prefixes.
 const NAMES: &[(&str, Effect)] = &[
@@ -85,7 +87,7 @@ const NAMES: &[(&str, Effect)] = &[
     ("numexpr.evaluate", Executes),
     ("numpy.core.multiarray.fromfile", Harmless),
     ("numpy.load", LoadsWeights),
-    ("operator.attrgetter", Imports),
+    ("operator.attrgetter", Harmless),
     ("operator.methodcaller", Imports),
     ("os.chmod", Writes),
     ("os.chown", Writes),
@@ -299,13 +301,25 @@ const PREFIXES: &[(&str, Effect)] = &[
 
 /// Names of the built-in module, without it.
 pub(crate) const BUILTINS: [&str; 12] = [
-    "__import__", "breakpoint", "compile", "delattr", "eval", "exec", "execfile", "getattr", "globals", "locals",
-    "open", "setattr",
+    "__import__",
+    "breakpoint",
+    "compile",
+    "delattr",
+    "eval",
+    "exec",
+    "execfile",
+    "getattr",
+    "globals",
+    "locals",
+    "open",
+    "setattr",
 ];
 
 /// What calling `dotted` does. Known aliases of modules are undone (`np` is not one: that is the reader's).
 pub(crate) fn of(dotted: &str) -> Effect {
-    let dotted = dotted.strip_prefix("__builtin__.").map_or_else(|| dotted.to_owned(), |rest| format!("builtins.{rest}"));
+    let dotted = dotted
+        .strip_prefix("__builtin__.")
+        .map_or_else(|| dotted.to_owned(), |rest| format!("builtins.{rest}"));
     let dotted = match dotted.strip_prefix("__builtins__.") {
         Some(rest) => format!("builtins.{rest}"),
         None if !dotted.contains('.') && BUILTINS.contains(&dotted.as_str()) => format!("builtins.{dotted}"),
@@ -334,32 +348,120 @@ fn direct(dotted: &str) -> Effect {
 
 /// Modules of the standard library that a configuration may name without doing anything outside.
 const PLAIN_MODULES: [&str; 34] = [
-    "abc", "array", "ast", "bisect", "builtins", "calendar", "collections", "contextlib", "copy", "dataclasses",
-    "datetime", "decimal", "enum", "fractions", "functools", "glob", "hashlib", "heapq", "itertools", "json", "logging",
-    "math", "numbers", "operator", "os.path", "pathlib", "queue", "random", "re", "statistics", "string", "time",
-    "typing", "uuid",
+    "abc",
+    "array",
+    "ast",
+    "bisect",
+    "builtins",
+    "calendar",
+    "collections",
+    "contextlib",
+    "copy",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "enum",
+    "fractions",
+    "functools",
+    "glob",
+    "hashlib",
+    "heapq",
+    "itertools",
+    "json",
+    "logging",
+    "math",
+    "numbers",
+    "operator",
+    "os.path",
+    "pathlib",
+    "queue",
+    "random",
+    "re",
+    "statistics",
+    "string",
+    "time",
+    "typing",
+    "uuid",
 ];
 
 /// Modules of the standard library in which a name that is not known to be harmless is a reason to stop.
 const DEEP_MODULES: [&str; 42] = [
-    "_thread", "asyncio", "atexit", "bdb", "cProfile", "cgi", "cmd", "code", "codecs", "codeop", "concurrent", "ctypes", "dis",
-    "distutils", "ensurepip", "faulthandler", "fileinput", "gc", "imp", "importlib", "inspect", "linecache", "mailcap",
-    "marshal", "mmap", "modulefinder", "multiprocessing", "nturl2path", "os", "pdb", "pickletools", "platform",
-    "posixpath", "profile", "pydoc", "resource", "sched", "signal", "site", "sys", "tempfile", "types",
+    "_thread",
+    "asyncio",
+    "atexit",
+    "bdb",
+    "cProfile",
+    "cgi",
+    "cmd",
+    "code",
+    "codecs",
+    "codeop",
+    "concurrent",
+    "ctypes",
+    "dis",
+    "distutils",
+    "ensurepip",
+    "faulthandler",
+    "fileinput",
+    "gc",
+    "imp",
+    "importlib",
+    "inspect",
+    "linecache",
+    "mailcap",
+    "marshal",
+    "mmap",
+    "modulefinder",
+    "multiprocessing",
+    "nturl2path",
+    "os",
+    "pdb",
+    "pickletools",
+    "platform",
+    "posixpath",
+    "profile",
+    "pydoc",
+    "resource",
+    "sched",
+    "signal",
+    "site",
+    "sys",
+    "tempfile",
+    "types",
 ];
 
 /// Whether a name in a configuration lies in a part of Python that no model's configuration needs.
 pub(crate) fn is_deep(dotted: &str) -> bool {
-    let within = |module: &str| dotted == module || dotted.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
+    let within = |module: &str| {
+        dotted == module || dotted.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'))
+    };
     !PLAIN_MODULES.iter().any(|m| within(m)) && DEEP_MODULES.iter().any(|m| within(m))
 }
 
 /// Paths that hold secrets or start programs.
 pub(crate) fn is_sensitive_path(text: &str) -> bool {
     const PLACES: [&str; 20] = [
-        "/etc/passwd", "/etc/shadow", "/etc/hosts", "/etc/cron", "/etc/sudoers", "/.ssh/", "id_rsa", "authorized_keys",
-        ".aws/credentials", "/.bashrc", "/.profile", "/.zshrc", "/.netrc", "/proc/self/", "/.kube/config",
-        "docker.sock", "/.docker/config", "/.git-credentials", "/.huggingface/token", "\\System32\\",
+        "/etc/passwd",
+        "/etc/shadow",
+        "/etc/hosts",
+        "/etc/cron",
+        "/etc/sudoers",
+        "/.ssh/",
+        "id_rsa",
+        "authorized_keys",
+        ".aws/credentials",
+        "/.bashrc",
+        "/.profile",
+        "/.zshrc",
+        "/.netrc",
+        "/proc/self/",
+        "/.kube/config",
+        "docker.sock",
+        "/.docker/config",
+        "/.git-credentials",
+        "/.huggingface/token",
+        "\\System32\\",
     ];
-    text.len() < 4096 && (PLACES.iter().any(|p| text.contains(p)) || text.starts_with(".ssh/") || text == "~/.bashrc")
+    text.len() < 4096
+        && (PLACES.iter().any(|p| text.contains(p)) || text.starts_with(".ssh/") || text == "~/.bashrc")
 }

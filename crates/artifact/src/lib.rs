@@ -10,6 +10,7 @@
 
 pub mod bom;
 mod context;
+mod effects;
 mod embedded;
 mod facts;
 mod formats;

@@ -10,6 +10,7 @@ mod executorch;
 mod gguf;
 mod hdf5;
 pub(crate) mod joblib;
+mod json;
 mod keras;
 mod media;
 mod msgpack;
@@ -27,10 +28,9 @@ mod text;
 mod tflite;
 mod torch_legacy;
 mod xml;
+mod yaml;
 mod zfile;
 mod zip;
-
-pub(crate) use zip::BOMB;
 
 /// What a format is recognised by.
 pub struct Input<'a> {
@@ -83,6 +83,7 @@ pub(crate) const FORMATS: &[&dyn Format] = &[
     &xml::Xml,
     &gguf::Gguf,
     &hdf5::Hdf5,
+    &json::Json,
     &keras::KerasJson,
     &keras::KerasMetadata,
     &onnx::Onnx,
@@ -90,6 +91,7 @@ pub(crate) const FORMATS: &[&dyn Format] = &[
     &safetensors::Safetensors,
     &tensorflow::TensorFlow,
     &text::Text,
+    &yaml::Yaml,
     &zip::Zip,
     &npy::Npy,
     &program::Program,
@@ -116,6 +118,12 @@ pub(crate) const ENTRIES: &[&[&Entry]] = &[
     rds::ENTRIES,
     tflite::ENTRIES,
     xml::ENTRIES,
+    crate::text::config::ENTRIES,
+    crate::text::manifests::ENTRIES,
+    crate::text::requirements::ENTRIES,
+    crate::text::script::ENTRIES,
+    text::ENTRIES,
+    yaml::ENTRIES,
     gguf::ENTRIES,
     hdf5::ENTRIES,
     keras::ENTRIES,

@@ -173,7 +173,10 @@ impl Builder {
                 },
             };
             if let Node::Text(text) = node
-                && (super::jinja::is_template(&text) || text.starts_with('$') || text.contains("${") || is_telling(&name))
+                && (super::jinja::is_template(&text)
+                    || text.starts_with('$')
+                    || text.contains("${")
+                    || is_telling(&name))
             {
                 if self.document.late.len() < LATE_MAX {
                     self.document.late.push((name, text));
@@ -205,7 +208,8 @@ impl Builder {
         let mut twice = Vec::new();
         for root in &self.document.roots {
             root.walk(|_, node| {
-                let mut names: Vec<&str> = node.items().iter().map(|(n, _)| n.as_str()).filter(|n| *n != "<<").collect();
+                let mut names: Vec<&str> =
+                    node.items().iter().map(|(n, _)| n.as_str()).filter(|n| *n != "<<").collect();
                 names.sort_unstable();
                 let repeated = names.windows(2).filter(|w| w[0] == w[1]).map(|w| w[0].to_owned());
                 twice.extend(repeated.take(16));
@@ -221,7 +225,19 @@ impl Builder {
 pub(crate) fn is_telling(name: &str) -> bool {
     matches!(
         name,
-        "_target_" | "target" | "class_path" | "__target__" | "chat_template" | "auto_map" | "weight_map" | "loader_module"
-            | "__module__" | "__class__" | "__reduce__" | "handler" | "custom_pipelines" | "custom_generate"
+        "_target_"
+            | "target"
+            | "class_path"
+            | "__target__"
+            | "chat_template"
+            | "auto_map"
+            | "weight_map"
+            | "loader_module"
+            | "__module__"
+            | "__class__"
+            | "__reduce__"
+            | "handler"
+            | "custom_pipelines"
+            | "custom_generate"
     )
 }

@@ -16,6 +16,7 @@ use domain::{Entry, Severity, catalogue_entry};
 use crate::{Context, Part};
 use judge::{Judge, Seen};
 pub(crate) use lexer::unescape;
+pub(crate) use value::slice;
 
 catalogue_entry! {
     /// A template reaches out of its sandbox.

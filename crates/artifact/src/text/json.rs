@@ -232,7 +232,9 @@ impl Reader<'_> {
             "true" => Node::Bool(true),
             "false" => Node::Bool(false),
             "NaN" | "Infinity" | "-Infinity" => Node::Number(word),
-            _ if word.starts_with(|c: char| c.is_ascii_digit() || c == '-') && word.len() > usize::from(word.starts_with('-')) => {
+            _ if word.starts_with(|c: char| c.is_ascii_digit() || c == '-')
+                && word.len() > usize::from(word.starts_with('-')) =>
+            {
                 Node::Number(word)
             }
             _ => return Err("no JSON value".to_owned()),
@@ -248,7 +250,8 @@ pub(crate) fn looks_like(head: &[u8]) -> bool {
         (Some(b'{'), None | Some(b'"' | b'}')) => true,
         (Some(b'['), None | Some(b'"' | b'{' | b'[' | b']' | b'-' | b'0'..=b'9' | b'n' | b't' | b'f')) => {
             let word: Vec<u8> = head.iter().copied().skip_while(|b| *b != b'[').skip(1).take(64).collect();
-            !word.first().is_some_and(u8::is_ascii_alphabetic) || [&b"null"[..], b"true", b"false"].iter().any(|w| word.starts_with(w))
+            !word.first().is_some_and(u8::is_ascii_alphabetic)
+                || [&b"null"[..], b"true", b"false"].iter().any(|w| word.starts_with(w))
         }
         _ => false,
     }

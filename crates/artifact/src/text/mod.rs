@@ -1,6 +1,16 @@
 //! What the readers of text share: templates, documents (JSON, YAML), Python.
 
+pub(crate) mod config;
+pub(crate) mod document;
 pub(crate) mod jinja;
+pub(crate) mod json;
+pub(crate) mod manifests;
+pub(crate) mod python;
+pub(crate) mod requirements;
+pub(crate) mod script;
+pub(crate) mod yaml;
+
+pub(crate) use jinja::slice;
 
 /// Decodes base64, standard or URL alphabet, padding optional. None when it is something else.
 pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {

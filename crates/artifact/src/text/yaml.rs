@@ -134,7 +134,20 @@ fn is_core(tag: &str) -> bool {
     let kind = tag.strip_prefix("tag:yaml.org,2002:").unwrap_or(tag);
     matches!(
         kind,
-        "!" | "str" | "int" | "float" | "bool" | "null" | "map" | "seq" | "set" | "omap" | "pairs" | "binary" | "timestamp" | "merge" | "value"
+        "!" | "str"
+            | "int"
+            | "float"
+            | "bool"
+            | "null"
+            | "map"
+            | "seq"
+            | "set"
+            | "omap"
+            | "pairs"
+            | "binary"
+            | "timestamp"
+            | "merge"
+            | "value"
     )
 }
 

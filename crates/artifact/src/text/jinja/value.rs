@@ -107,7 +107,7 @@ impl Value {
 pub(super) const SIZE_MAX: usize = 1 << 18;
 
 /// Python's slice of something with `length` elements: which of them, in order.
-pub(super) fn slice(length: usize, from: Option<i128>, to: Option<i128>, step: Option<i128>) -> Vec<usize> {
+pub(crate) fn slice(length: usize, from: Option<i128>, to: Option<i128>, step: Option<i128>) -> Vec<usize> {
     let (n, step) = (length as i128, step.unwrap_or(1).clamp(-1_000_000, 1_000_000));
     if step == 0 {
         return Vec::new();

@@ -71,8 +71,8 @@ pub(super) struct Parser<'a> {
 
 /// Words that are no names.
 const KEYWORDS: [&str; 24] = [
-    "and", "as", "assert", "break", "class", "continue", "def", "del", "elif", "else", "except", "finally", "for", "from",
-    "global", "if", "import", "in", "is", "nonlocal", "or", "pass", "return", "while",
+    "and", "as", "assert", "break", "class", "continue", "def", "del", "elif", "else", "except", "finally",
+    "for", "from", "global", "if", "import", "in", "is", "nonlocal", "or", "pass", "return", "while",
 ];
 
 impl<'a> Parser<'a> {
@@ -128,7 +128,11 @@ impl<'a> Parser<'a> {
 
     fn deeper(&mut self) -> Result<(), String> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX { Err(format!("an expression is nested deeper than {DEPTH_MAX}")) } else { Ok(()) }
+        if self.depth > DEPTH_MAX {
+            Err(format!("an expression is nested deeper than {DEPTH_MAX}"))
+        } else {
+            Ok(())
+        }
     }
 
     /// One or several with commas.
@@ -140,7 +144,11 @@ impl<'a> Parser<'a> {
         }
         let mut items = vec![first];
         while self.take(",") {
-            if matches!(self.now(), None | Some(Token::Newline | Token::Op(")" | "]" | "}" | "=" | ":" | ";"))) || self.is_word("in") {
+            if matches!(
+                self.now(),
+                None | Some(Token::Newline | Token::Op(")" | "]" | "}" | "=" | ":" | ";"))
+            ) || self.is_word("in")
+            {
                 break;
             }
             items.push(self.expression()?);
@@ -158,7 +166,10 @@ impl<'a> Parser<'a> {
             self.lambda(at)?
         } else if self.take_word("yield") {
             self.take_word("from");
-            if matches!(self.now(), None | Some(Token::Newline | Token::Op(_))) && !self.is_op("(") && !self.is_op("[") {
+            if matches!(self.now(), None | Some(Token::Newline | Token::Op(_)))
+                && !self.is_op("(")
+                && !self.is_op("[")
+            {
                 self.make(at, Kind::Group(Vec::new()))?
             } else {
                 self.tuple()?
@@ -216,8 +227,18 @@ impl<'a> Parser<'a> {
                 "or" => ("or", 1, 1),
                 "and" => ("and", 2, 1),
                 "in" => ("in", 4, 1),
-                "is" => ("is", 4, if matches!(self.tokens.get(self.at + 1), Some((_, Token::Name(n))) if n == "not") { 2 } else { 1 }),
-                "not" if matches!(self.tokens.get(self.at + 1), Some((_, Token::Name(n))) if n == "in") => ("in", 4, 2),
+                "is" => (
+                    "is",
+                    4,
+                    if matches!(self.tokens.get(self.at + 1), Some((_, Token::Name(n))) if n == "not") {
+                        2
+                    } else {
+                        1
+                    },
+                ),
+                "not" if matches!(self.tokens.get(self.at + 1), Some((_, Token::Name(n))) if n == "in") => {
+                    ("in", 4, 2)
+                }
                 _ => return None,
             },
             Token::Op(op @ ("==" | "!=" | "<" | ">" | "<=" | ">=")) => (op, 4, 1),
@@ -235,7 +256,12 @@ impl<'a> Parser<'a> {
     fn binary(&mut self, least: u8) -> Result<Expr, String> {
         self.deeper()?;
         let at = self.byte();
-        let mut left = if self.take_word("not") || self.take("-") || self.take("+") || self.take("~") || self.take_word("await") {
+        let mut left = if self.take_word("not")
+            || self.take("-")
+            || self.take("+")
+            || self.take("~")
+            || self.take_word("await")
+        {
             let inner = self.binary(3)?;
             self.make(at, Kind::Group(vec![inner]))?
         } else {
@@ -278,7 +304,9 @@ impl<'a> Parser<'a> {
                         let source = hole.split(':').next().unwrap_or_default();
                         let parsed = tokens(hole).all;
                         let mut parser = Parser { tokens: &parsed, at: 0, depth: self.depth + DEPTH_MAX / 3 };
-                        if let Ok(value) = parser.tuple().or_else(|_| expression_at(source, self.depth + DEPTH_MAX / 3)) {
+                        if let Ok(value) =
+                            parser.tuple().or_else(|_| expression_at(source, self.depth + DEPTH_MAX / 3))
+                        {
                             inner.push(value);
                         }
                     }
@@ -331,7 +359,9 @@ impl<'a> Parser<'a> {
         let mut arguments = Vec::new();
         while !self.take(")") {
             let mut name = None;
-            if let (Some(Token::Name(n)), Some((_, Token::Op("=")))) = (self.now(), self.tokens.get(self.at + 1)) {
+            if let (Some(Token::Name(n)), Some((_, Token::Op("=")))) =
+                (self.now(), self.tokens.get(self.at + 1))
+            {
                 name = Some(n.clone());
                 self.at += 2;
             }

@@ -19,9 +19,9 @@ pub(super) enum Token {
 pub(super) const HOLE: char = '\u{fffc}';
 
 const OPERATORS: [&str; 47] = [
-    "**=", "//=", ">>=", "<<=", "...", "!=", "==", "<=", ">=", "->", ":=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=",
-    "@=", "**", "//", "<<", ">>", "+", "-", "*", "/", "%", "@", "&", "|", "^", "~", "<", ">", "=", "(", ")", "[", "]", "{",
-    "}", ",", ":", ".", ";",
+    "**=", "//=", ">>=", "<<=", "...", "!=", "==", "<=", ">=", "->", ":=", "+=", "-=", "*=", "/=", "%=",
+    "&=", "|=", "^=", "@=", "**", "//", "<<", ">>", "+", "-", "*", "/", "%", "@", "&", "|", "^", "~", "<",
+    ">", "=", "(", ")", "[", "]", "{", "}", ",", ":", ".", ";",
 ];
 
 /// Tokens with the byte where each begins. What is no Python is left out and counted.
@@ -33,7 +33,14 @@ pub(super) struct Tokens {
 
 /// Splits source text.
 pub(super) fn tokens(source: &str) -> Tokens {
-    let mut lexer = Lexer { source, at: 0, out: Tokens { all: Vec::new(), odd: 0 }, open: 0, indents: vec![0], fresh: true };
+    let mut lexer = Lexer {
+        source,
+        at: 0,
+        out: Tokens { all: Vec::new(), odd: 0 },
+        open: 0,
+        indents: vec![0],
+        fresh: true,
+    };
     while lexer.at < source.len() {
         lexer.step();
     }
@@ -91,7 +98,12 @@ impl<'a> Lexer<'a> {
                 let end = rest.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len());
                 let word = rest.get(..end).unwrap_or_default();
                 let quote = matches!(rest.as_bytes().get(end), Some(b'\'' | b'"'));
-                if quote && word.len() <= 2 && word.chars().all(|c| matches!(c, 'r' | 'b' | 'u' | 'f' | 't' | 'R' | 'B' | 'U' | 'F' | 'T')) {
+                if quote
+                    && word.len() <= 2
+                    && word
+                        .chars()
+                        .all(|c| matches!(c, 'r' | 'b' | 'u' | 'f' | 't' | 'R' | 'B' | 'U' | 'F' | 'T'))
+                {
                     self.at += end;
                     let prefix = word.to_ascii_lowercase();
                     self.text(&prefix);
@@ -168,7 +180,8 @@ impl<'a> Lexer<'a> {
             return;
         };
         let raw = body.get(..end).unwrap_or_default();
-        let (raw, holes) = if prefix.contains(['f', 't']) { f_string(raw) } else { (raw.to_owned(), Vec::new()) };
+        let (raw, holes) =
+            if prefix.contains(['f', 't']) { f_string(raw) } else { (raw.to_owned(), Vec::new()) };
         let text = if prefix.contains('r') { raw } else { unescape(&raw) };
         self.push(Token::Text(text, holes));
         self.at += close.len() + end + close.len();
@@ -176,7 +189,8 @@ impl<'a> Lexer<'a> {
 
     fn number(&mut self) {
         let rest = self.rest();
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(rest.len());
+        let end =
+            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(rest.len());
         let text = rest.get(..end).unwrap_or_default().replace('_', "");
         let (digits, radix) = match text.get(..2) {
             Some("0x" | "0X") => (text.get(2..), 16),
@@ -187,7 +201,10 @@ impl<'a> Lexer<'a> {
         self.push(Token::Int(i128::from_str_radix(digits.unwrap_or_default(), radix).unwrap_or(0)));
         self.at += end.max(1);
         // `1e-5` and `1.`.
-        if text.ends_with(['e', 'E']) && radix == 10 && matches!(self.rest().as_bytes().first(), Some(b'+' | b'-')) {
+        if text.ends_with(['e', 'E'])
+            && radix == 10
+            && matches!(self.rest().as_bytes().first(), Some(b'+' | b'-'))
+        {
             self.at += 1;
         }
     }
@@ -220,7 +237,10 @@ fn f_string(raw: &str) -> (String, Vec<String>) {
                 depth -= 1;
                 if depth == 0 {
                     text.push(HOLE);
-                    let expression = inner.split_once('!').filter(|(_, s)| s.len() <= 1).map_or(inner.as_str(), |(e, _)| e);
+                    let expression = inner
+                        .split_once('!')
+                        .filter(|(_, s)| s.len() <= 1)
+                        .map_or(inner.as_str(), |(e, _)| e);
                     if holes.len() < 64 {
                         holes.push(expression.trim_end_matches('=').to_owned());
                     }

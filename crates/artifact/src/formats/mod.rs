@@ -32,6 +32,8 @@ mod yaml;
 mod zfile;
 mod zip;
 
+pub(crate) use zip::BOMB;
+
 /// What a format is recognised by.
 pub struct Input<'a> {
     /// Name of the part; shown, and a hint for what nothing in the content can tell. Never decides alone.

@@ -16,6 +16,12 @@ const STEP: usize = 64 * 1024;
 pub(crate) struct Position(Arc<AtomicU64>);
 
 impl Position {
+    /// A decoder gives back bytes that it read ahead, and reads no more.
+    pub(crate) fn back(&self, bytes: u64) {
+        let now = self.get();
+        self.0.store(now.saturating_sub(bytes), Ordering::Relaxed);
+    }
+
     /// Position in the source of the next byte.
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)

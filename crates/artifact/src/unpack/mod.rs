@@ -60,7 +60,7 @@ pub(crate) enum Filter {
     /// Jump addresses of a processor, by the number 7z gives it: 4 x86, 5 PowerPC, 6 IA-64, 7 ARM, 8 ARM Thumb, 9 SPARC,
     /// 10 ARM64, 11 RISC-V.
     Jumps(u8),
-    /// Differences of bytes this far apart.
+    /// Differences of bytes this far apart, less one.
     Delta(u8),
     /// A further codec.
     Codec(Codec),
@@ -72,7 +72,7 @@ pub(crate) const FILTERS_MAX: usize = 4;
 fn filtered<'a>(filter: Filter, inner: Box<dyn Read + Send + 'a>) -> io::Result<Box<dyn Read + Send + 'a>> {
     use lzma_rust2::filter::{bcj::BcjReader, delta::DeltaReader};
     Ok(match filter {
-        Filter::Delta(distance) => Box::new(DeltaReader::new(inner, usize::from(distance))),
+        Filter::Delta(distance) => Box::new(DeltaReader::new(inner, usize::from(distance) + 1)),
         Filter::Codec(Codec::Stored) => inner,
         Filter::Codec(_) => {
             return Err(io::Error::other("two compressions one after the other are not read"));
@@ -138,8 +138,14 @@ impl Codec {
             Self::Gzip => Box::new(input::Gzip::new(input)?),
             Self::Deflate64 => Box::new(deflate64::Deflate64Decoder::with_buffer(input)),
             Self::Bzip2 => Box::new(bzip2::bufread::BzDecoder::new(input)),
-            Self::Lzma => Box::new(lzma_rust2::LzmaReader::new_mem_limit(input, DICTIONARY_KIB_MAX, None)?),
-            Self::ZipLzma => Box::new(zip_lzma(input)?),
+            Self::Lzma => {
+                let position = input.position();
+                Lzma::boxed(lzma_rust2::LzmaReader::new_mem_limit(input, DICTIONARY_KIB_MAX, None)?, position)
+            }
+            Self::ZipLzma => {
+                let position = input.position();
+                Lzma::boxed(zip_lzma(input)?, position)
+            }
             Self::RawLzma { properties, dictionary, size } => {
                 dictionary_fits(dictionary)?;
                 Box::new(lzma_rust2::LzmaReader::new_with_props(input, size, properties, dictionary, None)?)
@@ -154,6 +160,36 @@ impl Codec {
             ),
             Self::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(input)),
         })
+    }
+}
+
+/// An LZMA stream, which reads ahead, and gives back at its end what it did not need.
+struct Lzma<'a> {
+    reader: Option<lzma_rust2::LzmaReader<Input<'a>>>,
+    position: input::Position,
+}
+
+impl<'a> Lzma<'a> {
+    fn boxed(
+        reader: lzma_rust2::LzmaReader<Input<'a>>,
+        position: input::Position,
+    ) -> Box<dyn Read + Send + 'a> {
+        Box::new(Self { reader: Some(reader), position })
+    }
+}
+
+impl Read for Lzma<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let Some(reader) = &mut self.reader else { return Ok(0) };
+        let n = reader.read(into)?;
+        if n == 0
+            && !into.is_empty()
+            && let Some(reader) = self.reader.take()
+        {
+            let (_, ahead) = reader.into_parts();
+            self.position.back(ahead.len() as u64);
+        }
+        Ok(n)
     }
 }
 

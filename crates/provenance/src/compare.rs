@@ -283,6 +283,9 @@ impl<'a> Sides<'a> {
         }
         out.extend(missing.into_iter().map(|path| Difference::Missing { path: path.to_owned() }));
         out.extend(added.into_iter().map(|path| Difference::Added { path: path.to_owned() }));
+        // Nobody signed it, whatever is in it.
+        let unread = self.unread.keys().filter(|path| !self.expected.contains_key(path.as_str()));
+        out.extend(unread.map(|path| Difference::Added { path: path.clone() }));
         (unchanged, out)
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::bundle::{Bundle, LogEntry, Proof};
+use crate::bundle::{Bundle, LogEntry, Proof, pae};
 use crate::certificate::{Certificate, ed25519};
 use crate::error::SignatureError;
 use crate::json;
@@ -134,9 +134,11 @@ struct Body {
     spec: serde_json::Value,
 }
 
-/// An entry's claim: digest of the payload, signature, certificate.
+/// An entry's claim: digest of the content, signature, certificate.
 struct Claim {
-    payload: Vec<u8>,
+    /// Whether the digest is of what was signed (payload with its encoding) instead of the payload alone.
+    encoded: bool,
+    content: Vec<u8>,
     signature: Vec<u8>,
     certificate: Vec<u8>,
 }
@@ -156,16 +158,20 @@ fn check_body(
         ("dsse", "0.0.1") => dsse_1(&read.spec),
         ("dsse", "0.0.2") => dsse_2(&read.spec),
         ("intoto", "0.0.2") => intoto_2(&read.spec),
+        ("hashedrekord", "0.0.1") => hashed_1(&read.spec),
+        ("hashedrekord", "0.0.2") => hashed_2(&read.spec),
         (kind, version) => {
             return Err(SignatureError::Unsupported {
                 what: "the log entry of kind",
                 found: crate::name::shown(&format!("{kind} {version}")),
-                remedy: "dsse 0.0.1, dsse 0.0.2 and intoto 0.0.2 are understood",
+                remedy: "dsse and hashedrekord (0.0.1, 0.0.2) and intoto 0.0.2 are understood",
             });
         }
     };
     let claim = claim.ok_or_else(|| no("the entry does not say what it is about"))?;
-    if !bool::from(claim.payload.as_slice().ct_eq(Sha256::digest(&bundle.payload).as_slice())) {
+    let content =
+        if claim.encoded { Sha256::digest(pae(&bundle.payload)) } else { Sha256::digest(&bundle.payload) };
+    if !bool::from(claim.content.as_slice().ct_eq(content.as_slice())) {
         return Err(no("the entry is about another content"));
     }
     if claim.signature != bundle.signature {
@@ -202,7 +208,8 @@ fn certificate(pem_text: &[u8]) -> Option<Vec<u8>> {
 fn dsse_1(spec: &serde_json::Value) -> Option<Claim> {
     let one = only(&spec["signatures"])?;
     Some(Claim {
-        payload: hexadecimal(&spec["payloadHash"])?,
+        encoded: false,
+        content: hexadecimal(&spec["payloadHash"])?,
         signature: bytes(&one["signature"])?,
         certificate: certificate(&bytes(&one["verifier"])?)?,
     })
@@ -216,7 +223,8 @@ fn dsse_2(spec: &serde_json::Value) -> Option<Claim> {
         return None;
     }
     Some(Claim {
-        payload: bytes(&hash["digest"])?,
+        encoded: false,
+        content: bytes(&hash["digest"])?,
         signature: bytes(&one["content"])?,
         certificate: bytes(&one["verifier"]["x509Certificate"]["rawBytes"])?,
     })
@@ -228,8 +236,31 @@ fn intoto_2(spec: &serde_json::Value) -> Option<Claim> {
     // This kind packs the signature, which is Base64 in the envelope, once more.
     let signature = bytes(&one["sig"])?;
     Some(Claim {
-        payload: hexadecimal(&content["payloadHash"])?,
+        encoded: false,
+        content: hexadecimal(&content["payloadHash"])?,
         signature: json::base64("a log entry", std::str::from_utf8(&signature).ok()?).ok()?,
         certificate: certificate(&bytes(&one["publicKey"])?)?,
+    })
+}
+
+fn hashed_1(spec: &serde_json::Value) -> Option<Claim> {
+    Some(Claim {
+        encoded: true,
+        content: hexadecimal(&spec["data"]["hash"])?,
+        signature: bytes(&spec["signature"]["content"])?,
+        certificate: certificate(&bytes(&spec["signature"]["publicKey"]["content"])?)?,
+    })
+}
+
+fn hashed_2(spec: &serde_json::Value) -> Option<Claim> {
+    let spec = &spec["hashedRekordV002"];
+    if spec["data"]["algorithm"] != "SHA2_256" {
+        return None;
+    }
+    Some(Claim {
+        encoded: true,
+        content: bytes(&spec["data"]["digest"])?,
+        signature: bytes(&spec["signature"]["content"])?,
+        certificate: bytes(&spec["signature"]["verifier"]["x509Certificate"]["rawBytes"])?,
     })
 }

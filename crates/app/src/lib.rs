@@ -2,6 +2,7 @@
 
 pub mod admit;
 pub mod alarms;
+pub mod artefact;
 pub mod audit;
 pub mod bom;
 pub mod catalogue;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use access::{Action, Principal, Resource, Secret, SessionRecord};
+use app::artefact::ArtefactView;
 use app::catalogue::Page;
 use app::live::Live;
 use app::overview::Overview;
 use app::{AppError, Hospital, ReceiptView, desk};
 use console::{Command, House};
+use domain::SystemId;
 
 /// The hospital and its catalogue.
 pub struct Desk {
@@ -53,6 +55,14 @@ impl House for Desk {
 
     async fn receipt(&self, who: &Principal, index: u64) -> Result<ReceiptView, AppError> {
         app::audit::receipt(&self.hospital, who, index).await
+    }
+
+    fn artefact(&self, who: &Principal, system: &SystemId) -> Result<ArtefactView, AppError> {
+        app::artefact::view(&self.hospital, who, system)
+    }
+
+    fn bill(&self, who: &Principal, system: &SystemId) -> Result<Vec<u8>, AppError> {
+        app::artefact::bill(&self.hospital, who, system)
     }
 
     async fn act(&self, who: &Principal, command: Command) -> Result<(), AppError> {

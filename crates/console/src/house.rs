@@ -4,6 +4,7 @@
 use std::future::Future;
 
 use access::{Action, Principal, Resource, Secret, SessionRecord};
+use app::artefact::ArtefactView;
 use app::catalogue::Page;
 use app::live::Live;
 use app::overview::Overview;
@@ -120,6 +121,18 @@ pub trait House: Send + Sync + 'static {
         who: &Principal,
         index: u64,
     ) -> impl Future<Output = Result<ReceiptView, AppError>> + Send;
+
+    /// What is known about the model file of a system.
+    ///
+    /// # Errors
+    /// When the person may not see the system, there is none, or what was stored cannot be read.
+    fn artefact(&self, who: &Principal, system: &SystemId) -> Result<ArtefactView, AppError>;
+
+    /// The bill of materials of a system's model, CycloneDX JSON.
+    ///
+    /// # Errors
+    /// As [`House::artefact`]; also when there is none.
+    fn bill(&self, who: &Principal, system: &SystemId) -> Result<Vec<u8>, AppError>;
 
     /// Does what a person asked; refuses what the person may not.
     ///

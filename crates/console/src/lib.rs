@@ -37,6 +37,8 @@ pub fn router_with<H: House>(house: Arc<H>, streams: usize) -> Router {
     Router::new()
         .route("/", get(pages::live::<H>))
         .route("/systems/{id}", get(pages::system::<H>))
+        .route("/systems/{id}/artefact", get(pages::artefact::<H>))
+        .route("/systems/{id}/bom", get(pages::bill::<H>))
         .route("/receipts/{index}", get(pages::receipt::<H>))
         .route("/receipts/{index}/proof", get(pages::proof::<H>))
         .route("/catalogue", get(pages::catalogue::<H>))

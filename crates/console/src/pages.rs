@@ -100,7 +100,7 @@ pub(crate) async fn system<H: House>(
     Path(id): Path<String>,
     Query(said): Query<Said>,
 ) -> Answer {
-    let system: SystemId = id.parse().map_err(|_| AppError::UnknownSystem(id.chars().take(80).collect()))?;
+    let system = system_of(&id)?;
     viewed(&console, &who, &View::System(system), &said).await
 }
 
@@ -185,6 +185,35 @@ pub(crate) async fn receipt<H: House>(
         }
         (Err(error), _) => Err(error.into()),
     }
+}
+
+/// `GET /systems/{id}/artefact`
+pub(crate) async fn artefact<H: House>(
+    State(console): Shared<H>,
+    who: Signed,
+    Path(id): Path<String>,
+) -> Answer {
+    let system = system_of(&id)?;
+    let view = console.house.artefact(&who.principal, &system)?;
+    let title = format!("Model file of {}", view.title);
+    Ok(plain(&console, &who, &title, None, |_| view::artefact_page(&view)))
+}
+
+/// `GET /systems/{id}/bom`, as a file.
+pub(crate) async fn bill<H: House>(State(console): Shared<H>, who: Signed, Path(id): Path<String>) -> Answer {
+    let system = system_of(&id)?;
+    let mut response = console.house.bill(&who.principal, &system)?.into_response();
+    let name = format!("attachment; filename=\"{system}.cdx.json\"");
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.cyclonedx+json"));
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
+
+fn system_of(typed: &str) -> Result<SystemId, AppError> {
+    typed.parse().map_err(|_| AppError::UnknownSystem(typed.chars().take(80).collect()))
 }
 
 /// `GET /receipts/{index}/proof`, as a file.

@@ -4,6 +4,7 @@
 //! what moves on a page is what a reload would show.
 
 mod alarms;
+mod artefact;
 mod catalogue;
 mod charts;
 mod clients;
@@ -26,6 +27,7 @@ use app::overview::Overview;
 use domain::SystemId;
 use maud::Markup;
 
+pub(crate) use artefact::page as artefact_page;
 pub(crate) use catalogue::{entry as catalogue_entry, index as catalogue_index};
 pub(crate) use layout::{Notice, Shell, shell};
 pub(crate) use message::{moment_please, problem, sign_in};

@@ -231,7 +231,7 @@ impl Hospital {
     }
 
     /// Where the model of a system runs; what is not configured counts as a file, which asks for more.
-    fn place_of(&self, id: &SystemId) -> domain::Place {
+    pub(crate) fn place_of(&self, id: &SystemId) -> domain::Place {
         match self.settings.load().systems.get(id).map(|s| &s.model) {
             Some(ModelSource::Remote(_)) => domain::Place::Remote,
             _ => domain::Place::File,

@@ -138,7 +138,11 @@ impl Policy {
                 allowed.push(allow.at(now));
             }
         }
-        let own = around.map(|folder| Part { parts: Vec::new(), ..folder.clone() });
+        let own = around.map(|folder| {
+            let mut own = folder.clone();
+            own.parts.clear();
+            own
+        });
         let mut worst = own.map_or(Verdict::Clean, |own| self.of(&own, &[]));
         for (digest, part) in files {
             let live: Vec<&Allowed> = allowed.iter().filter(|a| !a.ended && a.digest == *digest).collect();

@@ -59,7 +59,7 @@ fn state(card: &SystemCard) -> Markup {
                     (systems::figures(card))
                     dl class="facts" {
                         div { dt { "Answers for it" } dd { (card.owner) } }
-                        div { dt { "Model" } dd { @match &card.model { Some(digest) => code { (digest) }, None => "none" } " " span { (card.place) } } }
+                        div { dt { "Model" } dd { @match &card.model { Some(digest) => code { (digest) }, None => "none" } " " span { (card.place) } " " a href={ "/systems/" (card.id) "/artefact" } { "What is in the file" } } }
                         div { dt { "Stage" } dd { (gate::stages(card.stage)) } }
                     }
                 }

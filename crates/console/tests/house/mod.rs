@@ -4,9 +4,11 @@
 #![allow(dead_code, reason = "each test and the preview use a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Mutex;
 
 use access::{Action, Policies, Principal, Resource, Role, Scope, Secret, SecretBytes, SessionRecord};
+use app::artefact::ArtefactView;
 use app::catalogue::Page;
 use app::gate::{ControlState, GateReport, Status};
 use app::live::{AlarmRow, Decision, Live, Note, RehearsalStep};
@@ -172,6 +174,37 @@ impl House for MadeUp {
     async fn sign_out(&self, _cookie: &str) -> Result<(), AppError> {
         self.state.lock().unwrap().session = None;
         Ok(())
+    }
+
+    fn artefact(&self, who: &Principal, system: &SystemId) -> Result<ArtefactView, AppError> {
+        if !self.may(who, Action::ViewConsole, &Resource::System(system.clone())) {
+            let who = who.id().to_string();
+            return Err(AppError::Forbidden { who, action: "view".into(), why: "scope".into() });
+        }
+        // One system holds a real model, the other something that runs a program when it is unpickled.
+        let (name, bytes): (_, Vec<u8>) = match system.as_str() {
+            "breast-mass" => {
+                let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hospital/models");
+                ("wdbc_mlp.onnx", std::fs::read(models.join("wdbc_mlp.onnx")).unwrap())
+            }
+            _ => ("model.pkl", b"cos\nsystem\n(S'echo asepsis'\ntR.".to_vec()),
+        };
+        let part = artifact::scan(name, &bytes, &artifact::Limits::default());
+        Ok(ArtefactView {
+            system: system.clone(),
+            title: system.to_string(),
+            model: Some(Digest::of(&bytes)),
+            current: true,
+            says: app::scan::plain(&part, part.verdict(), &[]),
+            verdict: Some(part.verdict()),
+            part: Some(part),
+            evidence: Vec::new(),
+            bill: true,
+        })
+    }
+
+    fn bill(&self, _who: &Principal, _system: &SystemId) -> Result<Vec<u8>, AppError> {
+        Ok(b"{}".to_vec())
     }
 
     async fn receipt(&self, who: &Principal, index: u64) -> Result<ReceiptView, AppError> {

@@ -4,8 +4,10 @@ use domain::Entry;
 
 use crate::{Context, Part, Source};
 
+mod boosting;
 pub(crate) mod bytes;
 mod compressed;
+mod coreml;
 mod executorch;
 mod gguf;
 mod hdf5;
@@ -83,6 +85,12 @@ pub(crate) const FORMATS: &[&dyn Format] = &[
     &rds::Rds,
     &tflite::TfLite,
     &xml::Xml,
+    &boosting::XgboostJson,
+    &boosting::XgboostUbj,
+    &boosting::XgboostBinary,
+    &boosting::LightGbm,
+    &boosting::CatBoost,
+    &coreml::CoreMl,
     &gguf::Gguf,
     &hdf5::Hdf5,
     &json::Json,
@@ -92,6 +100,7 @@ pub(crate) const FORMATS: &[&dyn Format] = &[
     &pickle::Pickle,
     &safetensors::Safetensors,
     &tensorflow::TensorFlow,
+    &tensorflow::GraphText,
     &text::Text,
     &yaml::Yaml,
     &zip::Zip,
@@ -126,6 +135,8 @@ pub(crate) const ENTRIES: &[&[&Entry]] = &[
     crate::text::script::ENTRIES,
     text::ENTRIES,
     yaml::ENTRIES,
+    boosting::ENTRIES,
+    coreml::ENTRIES,
     gguf::ENTRIES,
     hdf5::ENTRIES,
     keras::ENTRIES,

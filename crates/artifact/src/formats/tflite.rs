@@ -80,6 +80,10 @@ impl Format for TfLite {
         (input.head.get(4..8) == Some(b"TFL3")).then_some(Sure::Certain)
     }
 
+    fn includes(&self, _input: &Input<'_>) -> &'static [&'static str] {
+        &["zip"]
+    }
+
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
         let flat = Flat::new(input.source, 0);
         let Some(model) = flat.root() else { return cx.unread(part, Some(0), "the model is cut off") };

@@ -77,6 +77,10 @@ impl Format for Xml {
         own.then_some(Sure::Certain)
     }
 
+    fn includes(&self, _input: &Input<'_>) -> &'static [&'static str] {
+        &["text", "html"]
+    }
+
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
         let mut walk = Walk {
             part,

@@ -1,7 +1,9 @@
 //! Formats that consist of several files: a repository, a bundle, a zip with a layout of its own. One file each.
 
+mod coreml;
 mod keras;
 mod onnx_external;
+mod openvino;
 mod tensorflow;
 mod torch;
 
@@ -52,8 +54,15 @@ pub trait Layout: Sync {
 }
 
 /// All layouts. The first that recognises a folder names it; all that do read it.
-pub(crate) const LAYOUTS: &[&dyn Layout] =
-    &[&keras::Keras, &onnx_external::OnnxExternal, &tensorflow::TensorFlow, &torch::Torch, &torch::Exported];
+pub(crate) const LAYOUTS: &[&dyn Layout] = &[
+    &coreml::CoreMl,
+    &openvino::OpenVino,
+    &keras::Keras,
+    &onnx_external::OnnxExternal,
+    &tensorflow::TensorFlow,
+    &torch::Torch,
+    &torch::Exported,
+];
 
 /// Catalogue entries of all layouts.
 pub(crate) const ENTRIES: &[&[&Entry]] = &[torch::ENTRIES];

@@ -116,6 +116,10 @@ impl Format for KerasJson {
             .then_some(Sure::Certain)
     }
 
+    fn includes(&self, _input: &Input<'_>) -> &'static [&'static str] {
+        &["json", "yaml", "text"]
+    }
+
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
         part.facts.framework = Some("Keras".to_owned());
         match json::tree(input.source, 0, input.source.len()) {

@@ -4,6 +4,7 @@ mod flow;
 mod graph;
 mod names;
 mod operators;
+mod pbtxt;
 
 use domain::{Entry, Severity, catalogue_entry};
 
@@ -12,6 +13,7 @@ use crate::wire::proto::{Field, Message, Payload};
 use crate::{Context, Part, Port, payload};
 use graph::Library;
 pub(super) use operators::{Effect, effect};
+pub(super) use pbtxt::GraphText;
 
 catalogue_entry! {
     /// A TensorFlow graph reads, writes or sends something when it runs.

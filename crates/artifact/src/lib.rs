@@ -36,6 +36,17 @@ pub fn entries() -> impl Iterator<Item = &'static domain::Entry> {
     formats::ENTRIES.iter().chain(layouts::ENTRIES).flat_map(|list| list.iter().copied())
 }
 
+/// The opcodes of the pickle stream at the front of `bytes`: position and opcode, up to its `STOP` or to the first that
+/// cannot be told.
+pub fn pickle_opcodes(bytes: &[u8]) -> Vec<(u64, u8)> {
+    pickle::opcodes(bytes)
+}
+
+/// Packages that the table of callables knows, for [`Limits::forget`].
+pub fn known_packages() -> Vec<String> {
+    pickle::packages()
+}
+
 /// Scans one file. `name` is only shown, it decides nothing.
 pub fn scan(name: &str, source: &dyn Source, limits: &Limits) -> Part {
     let mut cx = Context::new(limits);

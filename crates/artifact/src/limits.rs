@@ -18,6 +18,9 @@ pub struct Limits {
     pub steps_max: u64,
     /// Findings kept per part; more are counted in one closing finding.
     pub findings_max: usize,
+    /// Packages whose entries in the table of callables are not used (`torch`, `subprocess`). For measuring how
+    /// libraries that nobody has listed are judged; empty otherwise.
+    pub forget: Vec<String>,
 }
 
 impl Default for Limits {
@@ -30,6 +33,7 @@ impl Default for Limits {
             ratio_max: 200,
             steps_max: 200_000_000,
             findings_max: 100,
+            forget: Vec::new(),
         }
     }
 }

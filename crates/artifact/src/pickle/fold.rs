@@ -16,6 +16,24 @@ pub(super) enum Folded {
 /// Longest text or bytes that are folded, bytes.
 pub(super) const FOLD_MAX: u64 = 1 << 20;
 
+/// Modules that have something which is folded.
+const FOLDED: [&str; 14] = [
+    "builtins",
+    "importlib",
+    "pkgutil",
+    "pydoc",
+    "logging.config",
+    "operator",
+    "_operator",
+    "copyreg",
+    "sys",
+    "_codecs",
+    "codecs",
+    "base64",
+    "binascii",
+    "dill._dill",
+];
+
 /// A constant in hand.
 enum Constant {
     Text(String),
@@ -23,6 +41,11 @@ enum Constant {
 }
 
 pub(super) fn fold(heap: &mut Heap, source: &dyn Source, callee: Val, args: Val, at: u64) -> Option<Folded> {
+    if let View::Global(global) = heap.view(callee)
+        && !FOLDED.contains(&canonical(&global.module, &global.name).0)
+    {
+        return None;
+    }
     let items = heap.items(args)?.to_vec();
     match heap.view(callee) {
         View::Global(global) => {
@@ -102,6 +125,14 @@ fn of_global(
             }
             let reversed: String = text(heap, source, *one)?.chars().rev().collect();
             made(heap, Constant::Text(reversed))
+        }
+        // dill's names of types.
+        (("dill._dill", "_load_type"), [name]) => {
+            let name = text(heap, source, *name)?;
+            let module = if name.ends_with("Type") { "types" } else { "builtins" };
+            let (module, name) =
+                if name == "PartialType" { ("functools", "partial") } else { (module, name.as_str()) };
+            Some(Folded::Value(heap.import(module, name, at, false)))
         }
         (("builtins", "chr"), [code]) => {
             let View::Int(code) = heap.view(*code) else { return None };

@@ -171,6 +171,8 @@ pub(super) struct Heap {
     kids: Vec<Val>,
     pub(super) globals: Vec<Global>,
     by_name: HashMap<String, u32>,
+    /// Packages whose table is not used.
+    pub(super) forget: Vec<String>,
     key: String,
     made: Vec<Made>,
     made_bytes: usize,
@@ -305,7 +307,7 @@ impl Heap {
         if self.globals.len() >= GLOBALS_MAX {
             return Val::UNSEEN;
         }
-        let known = know(module, name);
+        let known = know(module, name, &self.forget);
         let index = self.globals.len() as u32;
         let (module, name) = (module.into(), name.into());
         self.globals.push(Global { module, name, at, known, reported: false, computed });

@@ -83,6 +83,15 @@ fn begins(bytes: &[u8]) -> bool {
     }
 }
 
+/// Searches the inside of the bytes constant whose opcode is at `at`.
+pub(super) fn look_through(source: &dyn Source, at: u64, part: &mut Part, cx: &mut Context<'_>) {
+    if let Some((_, _, begin, length)) = bytes::argument(source, at, 1)
+        && let Err(e) = search(&Range::new(source, begin, length), 0, part, cx)
+    {
+        cx.unread(part, Some(at), e.to_string());
+    }
+}
+
 /// Looks into the constant whose opcode is at `at`: as a file of its own, as it is or decoded. Only what does harm is
 /// kept; a harmless constant is no part of its own.
 pub(super) fn look_into(source: &dyn Source, at: u64, part: &mut Part, cx: &mut Context<'_>) {

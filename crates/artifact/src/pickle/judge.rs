@@ -23,6 +23,8 @@ pub(super) struct Seen {
 const SEEN_MAX: usize = 64;
 /// Most constants that are looked into.
 const CARRIED_MAX: usize = 64;
+/// Most bytes of constants that are searched for an import somewhere inside.
+const SEARCHED_BYTES_MAX: usize = 8 << 20;
 /// Calls inside calls (`partial` of `map` of …) that are looked through.
 const LEVELS_MAX: u32 = 6;
 /// Largest amount that a call may make, in elements or bytes.
@@ -36,6 +38,9 @@ pub(super) struct Judge {
     pub(super) seen: Vec<Seen>,
     /// Positions of the opcodes of constants that begin like something of their own.
     pub(super) carried: Vec<u64>,
+    /// Bytes constants that are searched for a pickle somewhere inside: positions of opcodes.
+    pub(super) searched: Vec<u64>,
+    searched_bytes: usize,
     /// Constants that are loaded as files of their own (PyTorch storages).
     pub(super) loaded: Vec<Val>,
     /// What could not be followed.
@@ -112,6 +117,9 @@ impl Judge {
             // A constant or container: the call only fails.
             _ => return,
         };
+        if callee.as_ref().is_some_and(|node| makes_new(heap, node)) {
+            return;
+        }
         let message = || format!("the pickle calls what an earlier call gave: `{}`", call.show(heap, source));
         let subject = callee.as_ref().map_or(0, |n| n.head.as_global().map_or(0, |g| g as u64 + 1));
         self.see_once(subject, &rules::CALLS_COMPUTED, Severity::High, call.at, message);
@@ -224,9 +232,15 @@ impl Judge {
         let plain = match (name, heap.items(call.args)) {
             ("getattr" | "hasattr", Some([object, attribute] | [object, attribute, _])) => {
                 let attribute = fold::text(heap, source, *attribute);
-                let plain = attribute.as_deref().is_some_and(|a| !a.starts_with("__") || a == "__name__");
+                let plain = |a: &str| !a.starts_with("__") || matches!(a, "__name__" | "__new__");
+                let plain = attribute.as_deref().is_some_and(plain);
                 let module = matches!(heap.view(*object), View::Global(g) if g.name.is_empty());
                 plain && !module
+            }
+            // `typing.List[int]`
+            ("getitem" | "__getitem__", Some([object, key])) => {
+                let class = matches!(heap.view(*object), View::Global(g) if !g.known.effect.dangerous() && !g.name.contains("__"));
+                class && fold::text(heap, source, *key).is_none()
             }
             _ => false,
         };
@@ -483,6 +497,9 @@ impl Judge {
     pub(super) fn bytes_constant(&mut self, at: u64, inside: &[u8]) {
         if self.carried.len() < CARRIED_MAX && looks::packed(inside) {
             self.carried.push(at);
+        } else if self.searched_bytes < SEARCHED_BYTES_MAX && looks::holds_import(inside) {
+            self.searched_bytes += inside.len();
+            self.searched.push(at);
         }
     }
 
@@ -528,6 +545,16 @@ impl Call {
     fn show(&self, heap: &Heap, source: &dyn Source) -> String {
         show::call(heap, source, self.callee, self.args)
     }
+}
+
+/// Whether a call is `partial(C.__new__, C, …)`, called next: how protocols 0 to 3 write `NEWOBJ_EX`.
+fn makes_new(heap: &Heap, node: &Node) -> bool {
+    let global = |v: Val| v.as_global().and_then(|g| heap.globals.get(g));
+    let function = match (node.kind, global(node.head), heap.kids(node)) {
+        (Kind::Call, Some(partial), [function, ..]) if &*partial.name == "partial" => *function,
+        _ => return false,
+    };
+    global(function).is_some_and(|f| f.name.ends_with(".__new__") && !f.known.effect.dangerous())
 }
 
 /// The rule for an effect, and what it does in words.

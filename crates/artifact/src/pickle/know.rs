@@ -127,26 +127,28 @@ fn is_standard(module: &str) -> bool {
     module.split('.').next().is_some_and(|top| table().standard.contains_key(top))
 }
 
-/// What is known of `module.name`; the name may have dots.
-pub(super) fn know(module: &str, name: &str) -> Known {
+/// What is known of `module.name`; the name may have dots. What the table says of `forget`, which are modules or whole
+/// packages, is not used: that is how the judgement of unseen libraries is measured.
+pub(super) fn know(module: &str, name: &str, forget: &[String]) -> Known {
     let (module, name) = canonical(module, name);
     let (module, name) =
-        if find(module, name).is_some() { (module, name) } else { reach_through(module, name) };
-    let standard = is_standard(module);
+        if find(module, name, forget).is_some() { (module, name) } else { reach_through(module, name) };
+    let forgotten = forgotten(module, forget);
+    let standard = !forgotten && is_standard(module);
     let last = name.rsplit('.').next().unwrap_or(name);
     let class_like = class_like(last);
     let known = |effect, basis| Known { effect, basis, class_like, standard };
-    if let Some(effect) = find(module, name) {
+    if let Some(effect) = find(module, name, forget) {
         return known(effect, Basis::Table);
     }
-    if let Some(effect) = reaching_name(name, class_like) {
+    if let Some(effect) = reaching_name(name) {
         return known(effect, Basis::Table);
     }
     // A module as a value: from there anything can be reached.
     if table().effects.get(&format!("{last}.*")).is_some_and(|e| e.dangerous()) && is_standard(last) {
         return known(Effect::Reaches, Basis::Table);
     }
-    if let Some(effect) = family(module) {
+    if let Some(effect) = family(module).filter(|_| !forgotten) {
         return known(effect, Basis::Table);
     }
     if last.ends_with("Error") || last.ends_with("Exception") || last.ends_with("Warning") {
@@ -161,8 +163,25 @@ pub(super) fn know(module: &str, name: &str) -> Known {
     }
 }
 
+/// Whether a module is one of those that are not to be known, or below one.
+fn forgotten(module: &str, forget: &[String]) -> bool {
+    forget
+        .iter()
+        .any(|f| module.strip_prefix(f.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+}
+
+/// Modules and packages that the table knows: what can be left out to measure how unseen libraries are judged.
+pub(crate) fn packages() -> Vec<String> {
+    let tops = table().effects.keys().filter_map(|k| k.split('.').next());
+    let all: std::collections::BTreeSet<String> = tops.map(str::to_owned).collect();
+    all.into_iter().collect()
+}
+
 /// The name in the table, also where a package shows it under a shorter or longer path.
-fn find(module: &str, name: &str) -> Option<Effect> {
+fn find(module: &str, name: &str, forget: &[String]) -> Option<Effect> {
+    if forgotten(module, forget) {
+        return None;
+    }
     let effects = &table().effects;
     let full = format!("{module}.{name}");
     if let Some(effect) = effects.get(&full) {
@@ -188,8 +207,16 @@ fn family(module: &str) -> Option<Effect> {
 }
 
 /// Attributes through which anything can be reached.
-fn reaching_name(name: &str, class_like: bool) -> Option<Effect> {
-    const REACHING: [&str; 22] = [
+fn reaching_name(name: &str) -> Option<Effect> {
+    const REACHING: [&str; 30] = [
+        "f_globals",
+        "f_locals",
+        "f_builtins",
+        "f_back",
+        "f_code",
+        "gi_frame",
+        "cr_frame",
+        "tb_frame",
         "__globals__",
         "__builtins__",
         "__subclasses__",
@@ -213,16 +240,13 @@ fn reaching_name(name: &str, class_like: bool) -> Option<Effect> {
         "__reduce_ex__",
         "__wrapped__",
     ];
-    let _ = class_like;
-    name.split('.')
-        .any(|part| REACHING.contains(&part) || part.starts_with("f_") || part.starts_with("gi_"))
-        .then_some(Effect::Reaches)
+    name.split('.').any(|part| REACHING.contains(&part)).then_some(Effect::Reaches)
 }
 
 /// Module and name as Python 3 has them: `__builtin__` is `builtins`, a trailing `.__call__` says nothing.
 pub(super) fn canonical<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
     let mut name = name;
-    while let Some(rest) = name.strip_suffix(".__call__") {
+    while let Some(rest) = name.strip_suffix(".__call__").or(name.strip_suffix(".__new__")) {
         name = rest;
     }
     let module = match module {
@@ -234,10 +258,13 @@ pub(super) fn canonical<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str
         "ConfigParser" => "configparser",
         "repr" => "reprlib",
         "Tkinter" => "tkinter",
-        "urllib2" | "urlparse" | "robotparser" => "urllib",
-        "httplib" | "BaseHTTPServer" | "SimpleHTTPServer" | "CGIHTTPServer" | "Cookie" | "cookielib" => {
-            "http"
-        }
+        "urllib2" => "urllib.request",
+        "urlparse" => "urllib.parse",
+        "robotparser" => "urllib.robotparser",
+        "httplib" => "http.client",
+        "BaseHTTPServer" | "SimpleHTTPServer" | "CGIHTTPServer" => "http.server",
+        "Cookie" => "http.cookies",
+        "cookielib" => "http.cookiejar",
         "xmlrpclib" | "SimpleXMLRPCServer" | "DocXMLRPCServer" => "xmlrpc",
         "cStringIO" | "StringIO" => "io",
         "UserDict" | "UserList" | "UserString" => "collections",
@@ -274,28 +301,35 @@ fn reach_through<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
     (module, name)
 }
 
-/// Whether a name is written like a class: its first letter is a capital.
+/// Whether a name is written like a class: its first letter is a capital, or the second after a letter for the
+/// element type (`dKalmanFilter`).
 pub(super) fn class_like(name: &str) -> bool {
-    name.trim_start_matches('_').chars().next().is_some_and(char::is_uppercase)
+    let mut chars = name.trim_start_matches('_').chars();
+    match (chars.next(), chars.next(), chars.next()) {
+        (Some(first), _, _) if first.is_uppercase() => true,
+        (Some(_), Some(second), Some(third)) => second.is_uppercase() && third.is_lowercase(),
+        _ => false,
+    }
 }
 
 /// Whether a name says that it puts back together what a pickler took apart.
 fn rebuild_like(name: &str) -> bool {
-    words(name).iter().any(|w| {
-        matches!(
-            w.as_str(),
-            "reconstruct"
-                | "reconstructor"
-                | "mareconstruct"
-                | "mrreconstruct"
-                | "rebuild"
-                | "unpickle"
-                | "unreduce"
-                | "restore"
-                | "newobj"
-                | "ctor"
-        )
-    })
+    name.starts_with("_new_")
+        || words(name).iter().any(|w| {
+            matches!(
+                w.as_str(),
+                "reconstruct"
+                    | "reconstructor"
+                    | "mareconstruct"
+                    | "mrreconstruct"
+                    | "rebuild"
+                    | "unpickle"
+                    | "unreduce"
+                    | "restore"
+                    | "newobj"
+                    | "ctor"
+            )
+        })
 }
 
 /// The words of a name: split at dots, underscores, digits and capitals; small letters.

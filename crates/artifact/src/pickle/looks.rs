@@ -157,6 +157,26 @@ pub(super) fn packed(bytes: &[u8]) -> bool {
     }
 }
 
+/// Whether an import in text form (`cmodule\nname\n`) stands somewhere in the first megabyte: three lines in a row,
+/// the first two of them names.
+pub(super) fn holds_import(bytes: &[u8]) -> bool {
+    let bytes = bytes.get(..1 << 20).unwrap_or(bytes);
+    let name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.');
+    let mut lines = bytes.split(|b| *b == b'\n');
+    let Some(mut before) = lines.next() else { return false };
+    for line in lines {
+        let module = before.iter().rev().take_while(|b| name(b)).count();
+        if module > 2 && line.len() > 1 && line.len() < 100 && line.iter().all(name) {
+            let start = before.len() - module;
+            if before[start..].iter().any(|b| matches!(b, b'c' | b'i')) {
+                return true;
+            }
+        }
+        before = line;
+    }
+    false
+}
+
 /// Whether text begins like a pickle, or something compressed, in base64 or hexadecimal.
 #[inline]
 pub(super) fn encoded(text: &[u8]) -> bool {

@@ -89,6 +89,9 @@ impl<'s, 'w> Machine<'s, 'w> {
     /// Runs from byte `at` on. Returns the byte after what was understood and why it ended.
     pub(super) fn run(&mut self, at: u64, cx: &mut Context<'_>) -> Result<(u64, End), ReadError> {
         let mut window = Window::new(self.source);
+        if !cx.limits.forget.is_empty() {
+            self.heap.forget.clone_from(&cx.limits.forget);
+        }
         let (mut at, mut want) = (at, 1);
         loop {
             let grew = window.load(at, want)?;

@@ -19,7 +19,9 @@ mod summary;
 mod value;
 
 use crate::{Context, Part, Range, ReadError, Source};
+pub(crate) use know::packages;
 use machine::{End, Machine};
+pub(crate) use opcode::opcodes;
 pub(crate) use value::Value;
 
 /// What follows in the file right after an object was built, outside the pickle's own opcodes.

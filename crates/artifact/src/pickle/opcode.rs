@@ -112,9 +112,20 @@ pub(super) const fn count_bytes(op: u8) -> u8 {
     }
 }
 
-/// Whether an opcode reads lines of text.
-pub(super) const fn is_text(op: u8) -> bool {
-    matches!(FORMS[op as usize], Form::Lines(_))
+/// Position and byte of each opcode of a stream, up to its `STOP` or to the first that cannot be told.
+pub(crate) fn opcodes(bytes: &[u8]) -> Vec<(u64, u8)> {
+    let (mut all, mut at) = (Vec::new(), 0);
+    while let Some(rest) = bytes.get(at..)
+        && let Length::Of(length) = length(rest)
+        && let Some(length) = usize::try_from(length).ok().filter(|n| *n <= rest.len())
+    {
+        all.push((at as u64, rest[0]));
+        if rest[0] == b'.' {
+            break;
+        }
+        at += length;
+    }
+    all
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ pub(super) fn report(machine: &Machine<'_, '_>, part: &mut Part, cx: &mut Contex
     for at in &machine.judge.carried {
         hidden::look_into(machine.source, *at, part, cx);
     }
+    for at in &machine.judge.searched {
+        hidden::look_through(machine.source, *at, part, cx);
+    }
     for (index, value) in machine.judge.loaded.iter().enumerate() {
         let name = format!("storage {index}");
         match machine.heap.view(*value) {

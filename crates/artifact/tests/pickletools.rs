@@ -18,9 +18,13 @@ const CONTENT: &[u8] = b"FILPSVXTUcigp\x8c\x8d\x8b\x80";
 
 #[test]
 fn opcodes_are_where_pickletools_finds_them() {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pickletools.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pickle_samples.py");
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let output = match Command::new(&python).args([script, "20261123", "1500"]).output() {
+    let output = match Command::new(&python)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .args([script, "20261123", "1500"])
+        .output()
+    {
         Ok(output) if output.status.success() => output,
         Ok(output) => panic!("{python} failed: {}", String::from_utf8_lossy(&output.stderr)),
         Err(error) => {

@@ -2,6 +2,8 @@
 
 use domain::Entry;
 
+pub(crate) use zip::BOMB;
+
 use crate::{Context, Part, Source};
 
 mod boosting;

@@ -2,8 +2,6 @@
 
 use domain::Entry;
 
-pub(crate) use zip::BOMB;
-
 use crate::{Context, Part, Source};
 
 mod boosting;

@@ -74,8 +74,10 @@ impl Writer {
 
     fn serve(&mut self) -> Result<(), LogError> {
         let mut batch = Batch::default();
+        let mut before = 0;
         loop {
-            self.shared.take(&mut batch, self.segment.as_ref().and_then(|segment| segment.due))?;
+            self.shared.take(&mut batch, self.segment.as_ref().and_then(|segment| segment.due), before)?;
+            before = batch.leaves.len();
             if !batch.leaves.is_empty() {
                 self.commit(&batch)?;
                 batch.body.clear();

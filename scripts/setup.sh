@@ -13,6 +13,7 @@ wanted() {
 chromium chromium tests of the console in a real browser
 chromedriver chromium-driver the browser's remote control
 nginx nginx-light the plain proxy that the benchmarks compare with
+softhsm2-util softhsm2 a key device in software, for tests of keys in devices
 LIST
 }
 

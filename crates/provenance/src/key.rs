@@ -35,8 +35,8 @@ impl Curve {
         }
     }
 
-    /// The hash that a model signature with this curve uses.
-    pub(crate) fn prehash(self, message: &[u8]) -> Vec<u8> {
+    /// The digest that a model signature with this curve signs: SHA-256, SHA-384 or SHA-512 of the message.
+    pub fn prehash(self, message: &[u8]) -> Vec<u8> {
         match self {
             Self::P256 => Sha256::digest(message).to_vec(),
             Self::P384 => Sha384::digest(message).to_vec(),
@@ -109,6 +109,36 @@ impl PublicKey {
 
     pub(crate) fn of_p521(key: p521::PublicKey) -> Self {
         Self(Inner::P521(key))
+    }
+
+    /// Reads a point as devices give it: SEC 1, uncompressed or compressed.
+    ///
+    /// # Errors
+    /// [`SignatureError::Malformed`] for bytes that are no point of the curve.
+    pub fn from_point(curve: Curve, point: &[u8]) -> Result<Self, SignatureError> {
+        let found = match curve {
+            Curve::P256 => p256::PublicKey::from_sec1_bytes(point).map(Inner::P256),
+            Curve::P384 => p384::PublicKey::from_sec1_bytes(point).map(Inner::P384),
+            Curve::P521 => p521::PublicKey::from_sec1_bytes(point).map(Inner::P521),
+        };
+        found
+            .map(Self)
+            .map_err(|_| SignatureError::malformed("the public key", "it is no point of its curve"))
+    }
+
+    /// A signature as devices give it, the numbers r and s one after the other, in DER; `None` when it has another length.
+    pub fn signature_to_der(&self, raw: &[u8]) -> Option<Vec<u8>> {
+        match &self.0 {
+            Inner::P256(_) => {
+                p256::ecdsa::Signature::from_slice(raw).ok().map(|s| s.to_der().as_bytes().to_vec())
+            }
+            Inner::P384(_) => {
+                p384::ecdsa::Signature::from_slice(raw).ok().map(|s| s.to_der().as_bytes().to_vec())
+            }
+            Inner::P521(_) => {
+                p521::ecdsa::Signature::from_slice(raw).ok().map(|s| s.to_der().as_bytes().to_vec())
+            }
+        }
     }
 
     /// The curve.

@@ -7,7 +7,7 @@ const LAYERS: [&[&str]; 7] = [
     &["domain", "numeric"],
     &["ledger", "access", "oip"],
     &["artifact", "detect", "provenance"],
-    &["store", "runtime", "upstream"],
+    &["store", "runtime", "upstream", "pkcs11"],
     &["app", "gateway"],
     &["api", "console"],
     &["asepsis"],

@@ -153,7 +153,7 @@ const NAMES: &[(&str, Effect)] = &[
     ("timeit.Timer", Executes),
     ("torch.classes.load_library", Native),
     ("torch.hub.download_url_to_file", Fetches),
-    ("torch.hub.load", Executes),
+    ("torch.hub.load", Fetches),
     ("torch.hub.load_state_dict_from_url", Fetches),
     ("torch.jit.load", LoadsWeights),
     ("torch.load", LoadsWeights),

@@ -74,9 +74,29 @@ impl Reader<'_> {
         Some(byte)
     }
 
+    /// White space, and the comments that settings of some tools have.
     fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r' | 0x0c)) {
+        loop {
+            while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r' | 0x0c)) {
+                self.at += 1;
+            }
+            if self.peek() != Some(b'/') {
+                return;
+            }
             self.at += 1;
+            match self.next() {
+                Some(b'/') => while self.next().is_some_and(|b| b != b'\n') {},
+                Some(b'*') => {
+                    let mut last = 0;
+                    while let Some(byte) = self.next() {
+                        if last == b'*' && byte == b'/' {
+                            break;
+                        }
+                        last = byte;
+                    }
+                }
+                _ => return,
+            }
         }
     }
 
@@ -135,12 +155,17 @@ impl Reader<'_> {
                 let Some(&container) = open.last() else { return Ok(()) };
                 self.space();
                 match (self.next().ok_or("the document ends in the middle")?, container) {
-                    (b',', b'{') => {
+                    (b',', _) => {
                         self.space();
-                        self.name(into)?;
+                        // A comma before the end, as some writers leave it.
+                        if matches!(self.peek(), Some(b'}' | b']')) {
+                            continue;
+                        }
+                        if container == b'{' {
+                            self.name(into)?;
+                        }
                         break;
                     }
-                    (b',', _) => break,
                     (b'}', b'{') | (b']', b'[') => {
                         open.pop();
                         into.end();

@@ -398,11 +398,7 @@ impl<'a> Judge<'a> {
         else {
             return;
         };
-        let is_role = |w: &str| names::words(w) == 0;
-        if matches!(object, Value::Text { .. } | Value::Contents)
-            && names::is_language(from)
-            && names::is_language(to)
-            && !(is_role(from) || is_role(to))
+        if matches!(object, Value::Text { .. } | Value::Contents) && names::turns_meaning(from, to)
         {
             self.report(Seen::Backdoor, format!("changes `{from}` to `{to}` in what was said"));
         }

@@ -139,12 +139,7 @@ impl<'a> Judge<'a> {
         else {
             return;
         };
-        if !matches!(value, Value::Part | Value::Message)
-            && names::is_language(from)
-            && names::is_language(to)
-            && names::words(from) > 0
-            && names::words(to) > 0
-        {
+        if !matches!(value, Value::Part | Value::Message) && names::turns_meaning(from, to) {
             self.report(Seen::Backdoor, format!("changes `{from}` to `{to}` in what was said"));
         }
     }

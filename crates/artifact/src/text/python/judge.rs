@@ -240,6 +240,10 @@ impl Judge {
             Value::Path(path) => Value::Path(format!("{path}.{name}")),
             Value::Made(path) => match path.as_str() {
                 "importlib.import_module" | "builtins.__import__" => Value::Unknown,
+                // What came out of a dangerous call is data; the call itself was reported.
+                _ if matches!(effects::of(&path), Effect::Executes | Effect::Fetches | Effect::Sends | Effect::Unpickles | Effect::LoadsWeights) => {
+                    Value::Outside(format!("result of `{path}`"))
+                }
                 _ => Value::Path(format!("{path}.{name}")),
             },
             Value::Text(text) => Value::Method(text, name.to_owned()),
@@ -428,7 +432,11 @@ impl Judge {
         let first = values.first();
         match effect {
             Effect::Executes => {
-                let severity = if self.at_once() { Severity::Critical } else { Severity::High };
+                let severity = match (self.at_once(), asks_the_machine(path, first)) {
+                    (false, true) => Severity::Low,
+                    (true, _) => Severity::Critical,
+                    (false, false) => Severity::High,
+                };
                 self.report(severity, at, format!("runs {call}"));
             }
             Effect::Native => {
@@ -743,6 +751,24 @@ impl Judge {
             self.report(Severity::Medium, at, format!("imports `{module}`"));
         }
     }
+}
+
+/// Calls inside functions that only ask the machine about itself, or help in development.
+fn asks_the_machine(path: &str, first: Option<&Value>) -> bool {
+    const TOOLS: [&str; 16] = [
+        "nvidia-smi", "rocm-smi", "nvcc", "git", "conda", "ffmpeg", "ffprobe", "uname", "lscpu", "which", "hostname", "free", "df",
+        "gcc", "g++", "npu-smi",
+    ];
+    if matches!(path, "sys.settrace" | "sys.setprofile" | "builtins.breakpoint" | "logging.config.fileConfig") || path.starts_with("pdb.") {
+        return true;
+    }
+    let words: Vec<String> = match first {
+        Some(Value::Text(text)) => text.split_whitespace().map(str::to_owned).collect(),
+        Some(Value::List(items)) => items.iter().map(Value::as_text).collect(),
+        _ => return false,
+    };
+    let plain = |w: &String| !w.contains(['|', ';', '&', '$', '`', '>', '<', '\n']) && !w.contains("://");
+    words.first().is_some_and(|w| TOOLS.contains(&w.as_str())) && words.iter().all(plain)
 }
 
 /// Names of deep modules that configurations use and that only look.

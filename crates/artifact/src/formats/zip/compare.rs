@@ -3,10 +3,9 @@
 use domain::Severity;
 
 use super::directory::{Entry, Fields, Local};
-use super::{
-    BOMB, Content, Context, Cursor, DISAGREE, Found, Part, REMEDY_BOMB, REMEDY_DISAGREE, ReadError, Source,
-    Stop,
-};
+use super::{BOMB, Content, DISAGREE, Found, REMEDY_BOMB, REMEDY_DISAGREE};
+use crate::unpack::{Codec, Packed, Pool, Stop};
+use crate::{Context, Cursor, Part, Range, ReadError, Source, embedded};
 
 /// Highest version of the specification that a member may need, times ten (APPNOTE 6.3).
 const NEEDED_MAX: u16 = 63;
@@ -71,15 +70,42 @@ pub(super) fn crc(source: &dyn Source) -> Result<u32, ReadError> {
     Ok(hasher.finalize())
 }
 
-/// Compares what was read with what was promised.
-pub(super) fn content(cx: &mut Context<'_>, part: &mut Part, member: &Found, content: &Content<'_>) {
+/// CRC-32 of a stored member, whose part is looked through for programs in the same pass when it is only numbers.
+fn sweep(
+    cx: &mut Context<'_>,
+    part: &mut Part,
+    source: &dyn Source,
+    numbers: Option<usize>,
+) -> Result<u32, ReadError> {
+    let Some(child) = numbers.and_then(|n| part.parts.get_mut(n)) else { return crc(source) };
+    let mut hasher = crc32fast::Hasher::new();
+    let hits = embedded::starts(source, &mut |bytes| hasher.update(bytes))?;
+    embedded::report(hits, child, cx);
+    Ok(hasher.finalize())
+}
+
+/// Compares what was read with what was promised. `numbers` is the index of the part when it is nothing but numbers, to be
+/// looked through for programs.
+pub(super) fn content(
+    cx: &mut Context<'_>,
+    part: &mut Part,
+    member: &Found,
+    content: &Content<'_>,
+    numbers: Option<usize>,
+) {
     let fields = &member.entry.fields;
     let (name, byte) = (&member.name, Some(member.content));
     let flags = fields.flags | member.local.as_ref().map_or(0, |l| l.fields.flags);
     let encrypted = flags & ENCRYPTED != 0;
     let right = match content {
-        Content::Stored(range) => match crc(range) {
-            Ok(crc) => checked(cx, part, member, crc, range.len(), encrypted),
+        Content::Stored(stored) => match sweep(cx, part, stored, numbers) {
+            Ok(crc) => {
+                let right = checked(cx, part, member, crc, stored.len(), encrypted);
+                if !right {
+                    inflated(cx, part, member, stored.0);
+                }
+                right
+            }
             Err(e) => {
                 cx.unread(part, byte, format!("`{name}`: {e}"));
                 false
@@ -95,7 +121,7 @@ pub(super) fn content(cx: &mut Context<'_>, part: &mut Part, member: &Found, con
                             format!("`{name}`: {rest} bytes follow the end of the compressed stream");
                         cx.find(part, &super::HIDDEN, Severity::Medium, byte, message, super::REMEDY_HIDDEN);
                         let raw = packed.raw();
-                        let rest = crate::Range::from(&raw, decoded.consumed);
+                        let rest = Range::from(&raw, decoded.consumed);
                         cx.nested(part, &format!("{name} (behind its stream)"), &rest);
                     }
                     checked(cx, part, member, decoded.crc, decoded.length, encrypted)
@@ -111,9 +137,16 @@ pub(super) fn content(cx: &mut Context<'_>, part: &mut Part, member: &Found, con
                     true
                 }
                 Some(Stop::Corrupt(_)) if encrypted => false,
+                Some(Stop::Corrupt(why)) if member.cut => {
+                    cx.unread(part, byte, format!("`{name}` is cut off: {why}"));
+                    false
+                }
                 Some(Stop::Corrupt(why)) => {
                     let message = format!("`{name}` cannot be decompressed: {why}");
                     cx.find(part, &DISAGREE, Severity::Medium, byte, message, REMEDY_DISAGREE);
+                    // Programs that believe the size rather than the method read it as it stands.
+                    cx.nested(part, &format!("{name} (as it is stored)"), &packed.raw());
+                    inflated(cx, part, member, packed.raw());
                     true
                 }
             }
@@ -137,6 +170,16 @@ pub(super) fn content(cx: &mut Context<'_>, part: &mut Part, member: &Found, con
     }
 }
 
+/// A member that is not what its method says may be a deflated one, for programs that try.
+fn inflated(cx: &mut Context<'_>, part: &mut Part, member: &Found, raw: Range<'_>) {
+    let pool = Pool::new(cx.budget(), cx.limits);
+    let packed = Packed::new(raw, Codec::Deflate, &pool);
+    let decoded = packed.decoded();
+    if decoded.length > 0 && (decoded.stop.is_none() || decoded.crc == member.entry.fields.crc) {
+        cx.nested(part, &format!("{} (inflated)", member.name), &packed);
+    }
+}
+
 fn checked(
     cx: &mut Context<'_>,
     part: &mut Part,
@@ -148,7 +191,7 @@ fn checked(
     let fields = &member.entry.fields;
     let right = crc == fields.crc && size == fields.size;
     // A hidden member whose header states nothing cannot be wrong.
-    let stated = !(member.hidden && unstated(fields));
+    let stated = !(member.cut || member.hidden && unstated(fields));
     if !right && !encrypted && stated {
         let what = if size == fields.size { "checksum" } else { "size" };
         let message =

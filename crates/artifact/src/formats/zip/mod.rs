@@ -7,91 +7,22 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Severity, catalogue_entry};
+use domain::Severity;
 
 use super::bytes::zero_until;
-use super::paths::{Links, Special, check_name, check_rights, normal};
+use super::paths::{Links, check_name, check_rights, normal};
 use super::{Format, Input, Sure};
-use crate::unpack::{Codec, Packed, Pool, Stop};
-use crate::{Context, Cursor, Member, Part, Range, ReadError, Source};
+use crate::unpack::Pool;
+use crate::{Context, Member, Part, Range, ReadError, Source};
 
 mod compare;
+mod content;
 mod directory;
-#[cfg(test)]
-mod tests;
+mod rules;
 
+use content::{Content, open, special};
 use directory::{End, Entry, Local};
-
-catalogue_entry! {
-    /// Programs that open this archive would see different contents.
-    ///
-    /// ## What it is
-    /// The directory at the end and the headers in front of the members contradict each other (name, method, size,
-    /// checksum, flags), there is more than one directory, members overlap or have the same name, a checksum is wrong, or a
-    /// field has a value that no writer gives.
-    ///
-    /// ## Why it matters in care
-    /// PyTorch ignores fields that Python's zip module insists on. An attacker who knows the difference shows the
-    /// scanner an error or a harmless file, and the loader the payload: the scan at procurement is passed.
-    ///
-    /// ## Limits
-    /// A file damaged on its way shows the same marks; a fresh copy decides. Differences that ordinary writers make (a
-    /// data descriptor, the version needed) are not reported.
-    ///
-    /// ## References
-    /// CWE-436 Interpretation Conflict; APPNOTE 6.3.10; CVE-2025-10155 to 10157 (picklescan); MITRE ATLAS AML.T0074.
-    pub static DISAGREE = {
-        id: "S032", name: "archive-parsers-disagree", kind: Rule, since: "0.1.0",
-        maps: ["AML.T0074", "CWE-436", "CWE-354"],
-    };
-}
-
-catalogue_entry! {
-    /// There are bytes in the container that its own table of contents does not name.
-    ///
-    /// ## What it is
-    /// Data in front of the first member, behind the end, in a hole between members, or whole members that are missing
-    /// in the directory. What is hidden is scanned too and reported under its own format.
-    ///
-    /// ## Why it matters in care
-    /// The place to hide a second file: a loader that tries the old format first runs the pickle in front of the zip,
-    /// while everything that lists the archive shows ordinary weights.
-    ///
-    /// ## Limits
-    /// Zero bytes used as padding are not reported.
-    ///
-    /// ## References
-    /// CWE-506 Embedded Malicious Code; CWE-436; MITRE ATLAS AML.T0018.002.
-    pub static HIDDEN = {
-        id: "S033", name: "hidden-bytes", kind: Rule, since: "0.1.0",
-        maps: ["AML.T0018.002", "CWE-506", "CWE-436"],
-    };
-}
-
-catalogue_entry! {
-    /// A small file unfolds to an enormous one.
-    ///
-    /// ## What it is
-    /// Compressed data with more than 200 times its size in content (and more than 24 MiB of it, or 1 GiB for an array
-    /// that says so), members that share the same compressed bytes, or archives nested without end.
-    ///
-    /// ## Why it matters in care
-    /// Loading it fills the memory or the disk of the machine, which may be the one that serves the ward.
-    ///
-    /// ## Limits
-    /// A model that really consists of more than that of the same number compresses as well; nobody ships one.
-    ///
-    /// ## References
-    /// CWE-409 Improper Handling of Highly Compressed Data; D. Fifield, "A better zip bomb", WOOT 2019; MITRE ATLAS AML.T0029.
-    pub static BOMB = {
-        id: "S034", name: "decompression-bomb", kind: Rule, since: "0.1.0",
-        maps: ["AML.T0029", "CWE-409", "CWE-400"],
-    };
-}
-
-pub(super) const REMEDY_DISAGREE: &str = "do not load it: ask the sender for the file again, and for one written by the ordinary tools if it is the same";
-pub(super) const REMEDY_HIDDEN: &str = "do not load it; ask the sender what these bytes are for";
-pub(super) const REMEDY_BOMB: &str = "do not open it; ask the sender for an ordinary file";
+pub(crate) use rules::{BOMB, DISAGREE, HIDDEN, REMEDY_BOMB, REMEDY_DISAGREE, REMEDY_HIDDEN};
 
 /// Zip archives.
 pub(super) struct Zip;
@@ -163,6 +94,8 @@ pub(super) struct Found {
     local: Option<Local>,
     content: u64,
     hidden: bool,
+    /// The file ends before the member does.
+    cut: bool,
 }
 
 fn read(source: &dyn Source, part: &mut Part, cx: &mut Context<'_>) -> Result<(), ReadError> {
@@ -315,12 +248,13 @@ fn member(
             local: Some(local.clone()),
             entry: other,
             hidden: true,
+            cut: false,
         });
     }
     if local.fields.name != entry.fields.name {
         check_name(cx, part, &local.fields.text(), local.byte);
     }
-    found.push(Found { name, content, local: Some(local), entry, hidden: false });
+    found.push(Found { name, content, local: Some(local), entry, hidden: false, cut: stop > source.len() });
 }
 
 /// Goes through the file from front to back: overlaps, holes, and members that no directory names.
@@ -374,6 +308,7 @@ fn hole(
             cx.find(part, &HIDDEN, Severity::High, Some(at), message, REMEDY_HIDDEN);
         }
         let mut fields = local.fields.clone();
+        let cut = local.content.saturating_add(fields.packed) > source.len();
         if fields.packed == 0 || local.content.saturating_add(fields.packed) > end {
             fields.packed = unknown_length(source, &local, end)?;
         }
@@ -381,12 +316,15 @@ fn hole(
         let descriptor = directory::descriptor(source, stop, fields.crc, fields.packed, fields.size);
         let next = if local.fields.flags & 8 != 0 { stop + descriptor } else { stop };
         let entry = Entry { fields, header: at, mode: 0, byte: at };
-        found.push(Found { name, content: local.content, local: Some(local), entry, hidden: true });
+        found.push(Found { name, content: local.content, local: Some(local), entry, hidden: true, cut });
         at = zero_until(source, next.min(end), end)?;
     }
-    if at < end {
+    // Of an archive that was cut off, the start of the directory may be left.
+    let left = !had_directory && source.bytes(at, 4, 4).is_ok_and(|b| *b == directory::CENTRAL);
+    if at < end && !left {
+        let severity = if had_directory { Severity::Medium } else { Severity::Low };
         let message = format!("{} bytes belong to no member of the archive", end - at);
-        cx.find(part, &HIDDEN, Severity::Medium, Some(at), message, REMEDY_HIDDEN);
+        cx.find(part, &HIDDEN, severity, Some(at), message, REMEDY_HIDDEN);
         cx.nested(part, &format!("bytes {at} to {end}"), &Range::new(source, at, end - at));
     }
     Ok(())
@@ -452,84 +390,10 @@ fn scan(source: &dyn Source, part: &mut Part, cx: &mut Context<'_>, found: &[Fou
     let members: Vec<Member<'_>> =
         sources.iter().map(|(f, c)| Member { name: &f.name, source: c.source() }).collect();
     cx.members(part, &members);
-    for (member, content) in &sources {
-        compare::content(cx, part, member, content);
+    let first = part.parts.len() - members.len();
+    for (n, (member, content)) in sources.iter().enumerate() {
+        let child = part.parts.get(first + n);
+        let programs = child.is_some_and(|c| matches!(c.format.as_str(), "weights" | "unknown"));
+        compare::content(cx, part, member, content, programs.then_some(first + n));
     }
-}
-
-fn special(mode: u32, content: &Content<'_>) -> Option<Special> {
-    /// Longest target of a link that is shown, bytes.
-    const TARGET_MAX: u64 = 4096;
-    Some(match mode & 0o170_000 {
-        0o120_000 => {
-            let target = content.source().head(TARGET_MAX).map(|b| String::from_utf8_lossy(&b).into_owned());
-            Special::Symlink(target.unwrap_or_default())
-        }
-        0o020_000 | 0o060_000 => Special::Device,
-        0o010_000 => Special::Pipe,
-        0o140_000 => Special::Socket,
-        _ => return None,
-    })
-}
-
-/// The bytes of a member.
-pub(super) enum Content<'a> {
-    Stored(Range<'a>),
-    Packed(Box<Packed<'a>>),
-    /// No known method gives the content that the checksum promises.
-    Unknown(Range<'a>),
-}
-
-impl Content<'_> {
-    fn source(&self) -> &dyn Source {
-        match self {
-            Self::Stored(range) | Self::Unknown(range) => range,
-            Self::Packed(packed) => packed.as_ref(),
-        }
-    }
-}
-
-fn codec(method: u16) -> Option<Codec> {
-    Some(match method {
-        0 => Codec::Stored,
-        8 => Codec::Deflate,
-        9 => Codec::Deflate64,
-        12 => Codec::Bzip2,
-        14 => Codec::ZipLzma,
-        93 | 20 => Codec::Zstd,
-        95 => Codec::Xz,
-        _ => return None,
-    })
-}
-
-/// Opens a member by its method; when directory and header disagree or the method is unknown, by whichever gives the
-/// content that the checksum promises.
-fn open<'a>(source: &'a dyn Source, member: &Found, pool: &'a Pool) -> Content<'a> {
-    let fields = &member.entry.fields;
-    let raw = Range::new(source, member.content, fields.packed);
-    let local = member.local.as_ref().map_or(fields.method, |l| l.fields.method);
-    if local == fields.method && (fields.method != 0 || fields.packed == fields.size || fields.size == 0) {
-        match codec(fields.method) {
-            Some(Codec::Stored) => return Content::Stored(raw),
-            Some(codec) => return Content::Packed(Box::new(Packed::new(raw, codec, pool))),
-            None => {}
-        }
-    }
-    let tries = [codec(fields.method), codec(local), Some(Codec::Stored), Some(Codec::Deflate)];
-    for codec in tries.into_iter().flatten() {
-        if codec == Codec::Stored {
-            if compare::crc(&raw).is_ok_and(|crc| crc == fields.crc) {
-                return Content::Stored(raw);
-            }
-            continue;
-        }
-        let packed = Packed::new(raw, codec, pool);
-        let decoded = packed.decoded();
-        if decoded.length > 0
-            && (decoded.crc == fields.crc || matches!(decoded.stop, None | Some(Stop::Bomb)))
-        {
-            return Content::Packed(Box::new(packed));
-        }
-    }
-    Content::Unknown(raw)
 }

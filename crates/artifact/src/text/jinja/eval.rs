@@ -398,8 +398,7 @@ impl<'a> Judge<'a> {
         else {
             return;
         };
-        if matches!(object, Value::Text { .. } | Value::Contents) && names::turns_meaning(from, to)
-        {
+        if matches!(object, Value::Text { .. } | Value::Contents) && names::turns_meaning(from, to) {
             self.report(Seen::Backdoor, format!("changes `{from}` to `{to}` in what was said"));
         }
     }

@@ -332,13 +332,37 @@ pub(super) fn words(text: &str) -> usize {
 /// Whether a text is an instruction that no honest template gives, whoever asks.
 pub(super) fn is_injection(text: &str) -> Option<&'static str> {
     const PHRASES: [&str; 31] = [
-        "ignore previous", "ignore all previous", "ignore all prior", "ignore the previous", "ignore any previous",
-        "ignore your previous", "ignore safety", "ignore all safety", "ignore your safety", "ignore all instructions",
-        "ignore your instructions", "ignore all rules", "disregard previous", "disregard all previous",
-        "disregard any previous", "disregard the previous", "disregard your", "disregard safety", "forget all previous",
-        "forget previous", "forget your instructions", "bypass safety", "override safety", "do not tell the user about this",
-        "don't tell the user about this", "without telling the user", "without informing the user",
-        "without the user knowing", "hide this from the user", "do not reveal this instruction", "never reveal this instruction",
+        "ignore previous",
+        "ignore all previous",
+        "ignore all prior",
+        "ignore the previous",
+        "ignore any previous",
+        "ignore your previous",
+        "ignore safety",
+        "ignore all safety",
+        "ignore your safety",
+        "ignore all instructions",
+        "ignore your instructions",
+        "ignore all rules",
+        "disregard previous",
+        "disregard all previous",
+        "disregard any previous",
+        "disregard the previous",
+        "disregard your",
+        "disregard safety",
+        "forget all previous",
+        "forget previous",
+        "forget your instructions",
+        "bypass safety",
+        "override safety",
+        "do not tell the user about this",
+        "don't tell the user about this",
+        "without telling the user",
+        "without informing the user",
+        "without the user knowing",
+        "hide this from the user",
+        "do not reveal this instruction",
+        "never reveal this instruction",
     ];
     let squeezed = squeezed(text);
     PHRASES.iter().copied().find(|p| squeezed.contains(p))
@@ -347,12 +371,48 @@ pub(super) fn is_injection(text: &str) -> Option<&'static str> {
 /// Weaker signs, that count when they come only after a marker in the conversation.
 pub(super) fn is_instruction(text: &str) -> Option<&'static str> {
     const SIGNS: [&str; 42] = [
-        "http://", "https://", "secretly", "covertly", "silently", "api key", "password", "credential", "ignore",
-        "disregard", "no restrictions", "unrestricted", "without any restrictions", "do not mention", "never mention",
-        "do not disclose", "do not warn", "do not tell", "never tell", "always recommend", "never recommend", "always include",
-        "always say", "always answer", "ten times", "the usual dose", "send ", "exfiltrat", "jailbreak", "<script",
-        "javascript:", "curl http", "curl -", "wget http", "rm -rf", "os.system(", "subprocess.", "__import__(", "bypass",
-        "override", "reveal", "malicious",
+        "http://",
+        "https://",
+        "secretly",
+        "covertly",
+        "silently",
+        "api key",
+        "password",
+        "credential",
+        "ignore",
+        "disregard",
+        "no restrictions",
+        "unrestricted",
+        "without any restrictions",
+        "do not mention",
+        "never mention",
+        "do not disclose",
+        "do not warn",
+        "do not tell",
+        "never tell",
+        "always recommend",
+        "never recommend",
+        "always include",
+        "always say",
+        "always answer",
+        "ten times",
+        "the usual dose",
+        "send ",
+        "exfiltrat",
+        "jailbreak",
+        "<script",
+        "javascript:",
+        "curl http",
+        "curl -",
+        "wget http",
+        "rm -rf",
+        "os.system(",
+        "subprocess.",
+        "__import__(",
+        "bypass",
+        "override",
+        "reveal",
+        "malicious",
     ];
     let squeezed = squeezed(text);
     is_injection(text).or_else(|| SIGNS.iter().copied().find(|s| squeezed.contains(s)))
@@ -368,10 +428,33 @@ pub(super) fn turns_meaning(from: &str, to: &str) -> bool {
     let weighty = |text: &str| {
         text.chars().any(|c| c.is_ascii_digit())
             || text.to_lowercase().split(|c: char| !c.is_alphabetic() && c != '\'').any(|w| {
-                matches!(w, "no" | "not" | "never" | "without" | "non" | "don't" | "isn't" | "mg" | "mcg" | "ug" | "ml" | "g" | "safe" | "unsafe" | "benign" | "malignant" | "positive" | "negative")
+                matches!(
+                    w,
+                    "no" | "not"
+                        | "never"
+                        | "without"
+                        | "non"
+                        | "don't"
+                        | "isn't"
+                        | "mg"
+                        | "mcg"
+                        | "ug"
+                        | "ml"
+                        | "g"
+                        | "safe"
+                        | "unsafe"
+                        | "benign"
+                        | "malignant"
+                        | "positive"
+                        | "negative"
+                )
             })
     };
-    is_language(from) && is_language(to) && words(from) + words(to) > 0 && (weighty(from) || weighty(to)) && from != to
+    is_language(from)
+        && is_language(to)
+        && words(from) + words(to) > 0
+        && (weighty(from) || weighty(to))
+        && from != to
 }
 
 /// Characters that a reader does not see. Returns what they are.

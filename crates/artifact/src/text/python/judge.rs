@@ -241,7 +241,15 @@ impl Judge {
             Value::Made(path) => match path.as_str() {
                 "importlib.import_module" | "builtins.__import__" => Value::Unknown,
                 // What came out of a dangerous call is data; the call itself was reported.
-                _ if matches!(effects::of(&path), Effect::Executes | Effect::Fetches | Effect::Sends | Effect::Unpickles | Effect::LoadsWeights) => {
+                _ if matches!(
+                    effects::of(&path),
+                    Effect::Executes
+                        | Effect::Fetches
+                        | Effect::Sends
+                        | Effect::Unpickles
+                        | Effect::LoadsWeights
+                ) =>
+                {
                     Value::Outside(format!("result of `{path}`"))
                 }
                 _ => Value::Path(format!("{path}.{name}")),
@@ -756,10 +764,26 @@ impl Judge {
 /// Calls inside functions that only ask the machine about itself, or help in development.
 fn asks_the_machine(path: &str, first: Option<&Value>) -> bool {
     const TOOLS: [&str; 16] = [
-        "nvidia-smi", "rocm-smi", "nvcc", "git", "conda", "ffmpeg", "ffprobe", "uname", "lscpu", "which", "hostname", "free", "df",
-        "gcc", "g++", "npu-smi",
+        "nvidia-smi",
+        "rocm-smi",
+        "nvcc",
+        "git",
+        "conda",
+        "ffmpeg",
+        "ffprobe",
+        "uname",
+        "lscpu",
+        "which",
+        "hostname",
+        "free",
+        "df",
+        "gcc",
+        "g++",
+        "npu-smi",
     ];
-    if matches!(path, "sys.settrace" | "sys.setprofile" | "builtins.breakpoint" | "logging.config.fileConfig") || path.starts_with("pdb.") {
+    if matches!(path, "sys.settrace" | "sys.setprofile" | "builtins.breakpoint" | "logging.config.fileConfig")
+        || path.starts_with("pdb.")
+    {
         return true;
     }
     let words: Vec<String> = match first {

@@ -4,7 +4,7 @@ use domain::{Entry, Severity, catalogue_entry};
 
 use super::{Format, Input, Sure};
 use crate::wire::proto::{Field, Message, Payload};
-use crate::{Context, Part, Port, payload};
+use crate::{Context, Part, Port, embedded, payload};
 
 catalogue_entry! {
     /// A Core ML model needs code of the supplier, or names files outside its package.
@@ -105,6 +105,7 @@ impl Format for CoreMl {
     }
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
+        embedded::search(input.source, part, cx);
         let mut walk = Walk { part, cx };
         walk.model(&Message::new(input.source, 0), 0);
     }

@@ -5,7 +5,7 @@ use domain::Severity;
 use super::tflite::OPERATOR;
 use super::{Format, Input, Sure};
 use crate::wire::flat::{Flat, Table};
-use crate::{Context, Part, Range, payload};
+use crate::{Context, Part, Range, embedded, payload};
 
 /// Elements of any vector in the program that is walked.
 const ITEMS_MAX: u64 = 1_000_000;
@@ -57,6 +57,7 @@ impl Format for ExecuTorch {
     }
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
+        embedded::search(input.source, part, cx);
         let Some(program) = Flat::new(input.source, 0).root() else {
             return cx.unread(part, Some(0), "the program is cut off");
         };

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use domain::{Entry, Severity, catalogue_entry};
 
 use super::{Format, Input, Sure};
-use crate::{Context, Cursor, Part, Range, ReadError, payload};
+use crate::{Context, Cursor, Part, Range, ReadError, embedded, payload};
 
 catalogue_entry! {
     /// The directory of a GGUF file contradicts the file.
@@ -408,6 +408,7 @@ fn layout(tensors: &[Tensor], reader: &Reader<'_>, input: &Input<'_>, part: &mut
             REMEDY,
         );
     }
+    embedded::search(&Range::from(source, start), part, cx);
     for tensor in order {
         let at = start.saturating_add(tensor.offset);
         payload::bytes(

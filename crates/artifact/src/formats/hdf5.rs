@@ -6,7 +6,7 @@ use domain::{Entry, Severity, catalogue_entry};
 
 use super::{Format, Input, Sure, keras};
 use crate::wire::hdf5::{self, Data, File, Link, Object};
-use crate::{Context, Part, Range, Source, payload};
+use crate::{Context, Part, Range, Source, embedded, payload};
 
 catalogue_entry! {
     /// An HDF5 file reads its data from other files.
@@ -52,6 +52,8 @@ catalogue_entry! {
 /// Entries of this format.
 pub(crate) const ENTRIES: &[&Entry] = &[&OUTSIDE, &HIDDEN];
 
+/// Bytes of references to texts of one dataset that are followed.
+const REFERENCES_MAX: u64 = 1 << 20;
 /// Objects of one file.
 const OBJECTS_MAX: usize = 1_000_000;
 
@@ -79,6 +81,7 @@ impl Format for Hdf5 {
         let mut walk = Walk { file, source, part, cx, parameters: 0, configs: Vec::new() };
         walk.around(base);
         walk.objects();
+        embedded::search(source, walk.part, walk.cx);
         let (parameters, configs) = (walk.parameters, walk.configs);
         if parameters > 0 {
             part.facts.parameters = Some(parameters);
@@ -188,6 +191,7 @@ impl Walk<'_, '_> {
         const FACT_BYTES_MAX: usize = 1000;
         for attribute in &object.attributes {
             let name = &attribute.name;
+            payload::bytes(&attribute.raw, &format!("attribute `{path}/{name}`"), None, self.part, self.cx);
             for text in &attribute.texts {
                 let start = text.trim_start();
                 if start.starts_with(['{', '[']) && text.contains("class_name") {
@@ -206,16 +210,19 @@ impl Walk<'_, '_> {
     }
 
     fn data(&mut self, path: &str, object: &Object, address: u64) {
+        for file in &object.outside {
+            self.outside(format!("the data of `{path}` is read from `{file}`"), address);
+        }
         let Some(data) = &object.data else { return };
         if object.class <= 1 {
             self.parameters = self.parameters.saturating_add(object.elements);
         }
-        for file in &object.outside {
-            self.outside(format!("the data of `{path}` is read from `{file}`"), address);
-        }
         let what = format!("the data of `{path}`");
         match data {
-            Data::Compact(bytes) => drop(payload::bytes(bytes, &what, Some(address), self.part, self.cx)),
+            Data::Compact(bytes) => {
+                payload::bytes(bytes, &what, Some(address), self.part, self.cx);
+                self.variable(object, bytes, &what, address);
+            }
             Data::Contiguous(at, length) if object.outside.is_empty() => {
                 let at = self.file.base.saturating_add(*at);
                 let range = Range::new(self.source, at, *length);
@@ -223,8 +230,18 @@ impl Walk<'_, '_> {
                 if object.class == 3 && *length > 0 {
                     self.strings(&range, &what, at);
                 }
+                if object.class == 9
+                    && let Ok(bytes) = range.head(REFERENCES_MAX)
+                {
+                    self.variable(object, &bytes, &what, at);
+                }
             }
-            Data::Contiguous(..) | Data::Chunked => {}
+            Data::Chunked(Some((at, length))) => {
+                let at = self.file.base.saturating_add(*at);
+                let range = Range::new(self.source, at, *length);
+                payload::bytes(&range, &what, Some(at), self.part, self.cx);
+            }
+            Data::Contiguous(..) | Data::Chunked(None) => {}
             Data::Virtual(heap, index) => {
                 let mapping = self.file.global(*heap, u64::from(*index), None).unwrap_or_default();
                 // Version, count, and then the name of the first file; `.` is this file.
@@ -238,6 +255,22 @@ impl Walk<'_, '_> {
                         address,
                     );
                 }
+            }
+        }
+    }
+
+    /// Texts of variable length: references into heaps.
+    fn variable(&mut self, object: &Object, references: &[u8], what: &str, at: u64) {
+        /// Texts of one dataset that are judged.
+        const TEXTS_MAX: usize = 50_000;
+        if object.class != 9 {
+            return;
+        }
+        for bytes in self.file.references(references).take(TEXTS_MAX) {
+            if !payload::bytes(&bytes, what, Some(at), self.part, self.cx)
+                && let Ok(text) = std::str::from_utf8(&bytes)
+            {
+                payload::text(text, what, Some(at), self.part, self.cx);
             }
         }
     }

@@ -3,7 +3,7 @@
 use domain::{Entry, Severity, catalogue_entry};
 
 use super::{Format, Input, Sure};
-use crate::{Context, Cursor, Part, Range, ReadError, payload};
+use crate::{Context, Cursor, Part, Range, ReadError, embedded, payload};
 
 catalogue_entry! {
     /// A MessagePack file asks to build objects.
@@ -83,6 +83,7 @@ impl Format for MessagePack {
     }
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
+        embedded::search(input.source, part, cx);
         part.facts.framework = Some("MessagePack".to_owned());
         let mut walk = Walk { cursor: Cursor::new(input.source, 0), part, cx, arrays: 0 };
         match walk.value() {

@@ -5,7 +5,7 @@ use domain::{Entry, Severity, catalogue_entry};
 use super::tensorflow::{Effect, effect};
 use super::{Format, Input, Sure};
 use crate::wire::flat::{Flat, Table};
-use crate::{Context, Part, Port, Range, payload};
+use crate::{Context, Part, Port, Range, embedded, payload};
 
 catalogue_entry! {
     /// A compact model for devices uses an operator of a foreign library, or contradicts itself.
@@ -85,6 +85,7 @@ impl Format for TfLite {
     }
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
+        embedded::search(input.source, part, cx);
         let flat = Flat::new(input.source, 0);
         let Some(model) = flat.root() else { return cx.unread(part, Some(0), "the model is cut off") };
         part.facts.framework = Some(format!("TensorFlow Lite {}", model.number(0, 4)));

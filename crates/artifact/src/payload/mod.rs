@@ -11,7 +11,8 @@ mod urls;
 
 use domain::{Entry, Severity, catalogue_entry};
 
-use crate::{Context, Part, Source};
+use crate::unpack::{Codec, Frames};
+use crate::{Context, Part, Range, Source};
 
 pub(crate) use encoded::base64;
 pub(crate) use paths::outside;
@@ -122,6 +123,9 @@ fn judge(text: &str, what: &str, byte: Option<u64>, part: &mut Part, cx: &mut Co
         cx.unread(part, byte, "the limit of steps is reached; scan the parts of this artefact apart");
         return;
     }
+    if encoded::is_pickle_text(text) && bytes(&text.as_bytes(), what, byte, part, cx) {
+        return;
+    }
     if let Some(seen) = script::find(text) {
         cx.find(
             part,
@@ -176,12 +180,44 @@ pub(crate) fn bytes(
     }
     let child = cx.scan(what, source);
     let dangerous = child.worst().filter(|s| *s >= Severity::Medium);
+    if dangerous.is_none() && unpacked(source, &head, what, byte, part, cx) {
+        return true;
+    }
     if let Some(severity) = dangerous {
         let message = format!("{what} is a hidden {} that is dangerous when loaded", child.format);
         cx.find(part, &BINARY, severity, byte, message, remedy);
         part.parts.push(child);
     }
     dangerous.is_some()
+}
+
+/// Judges the text in a small compressed stream. Says whether something was found.
+fn unpacked(
+    source: &dyn Source,
+    head: &[u8],
+    what: &str,
+    byte: Option<u64>,
+    part: &mut Part,
+    cx: &mut Context<'_>,
+) -> bool {
+    use std::io::Read;
+    /// Bytes unpacked: a script is shorter.
+    const TEXT_MAX: u64 = 1 << 20;
+    let codec = if head.starts_with(b"\x1f\x8b") { Codec::Gzip } else { Codec::Zlib };
+    if codec == Codec::Zlib && head.first() != Some(&0x78) {
+        return false;
+    }
+    let mut bytes = Vec::new();
+    let mut stream = Frames::new(codec, Range::from(source, 0)).take(TEXT_MAX);
+    // What does not unpack to the end still counts as far as it went.
+    let _ = stream.read_to_end(&mut bytes);
+    let found = part.findings.len();
+    if cx.expand(bytes.len() as u64).is_ok()
+        && let Ok(text) = std::str::from_utf8(&bytes)
+    {
+        judge(text, &format!("compressed text in {what}"), byte, part, cx, DEPTH_MAX);
+    }
+    part.findings.len() > found
 }
 
 /// What is around `at`, on one line.

@@ -182,6 +182,48 @@ impl Judge<'_, '_> {
                     "ask the supplier for a model in layers of Keras",
                 );
             }
+            "TFOpLambda" | "TFClassMethodDispatcher" | "TFOpLayer" | "TensorFlowOpLayer" => {
+                let called = config.and_then(|c| {
+                    c.text_of("function")
+                        .or_else(|| c.get("node_def").and_then(|n| n.text_of("op").or_else(|| n.text())))
+                });
+                let called = called.unwrap_or_default();
+                let acts = [
+                    "io.",
+                    "raw_ops.",
+                    "data.",
+                    "saved_model",
+                    "train.",
+                    "py_function",
+                    "numpy_function",
+                    "load_",
+                    "debugging.",
+                    "print",
+                    "summary.",
+                    "distribute",
+                    "config",
+                    "WriteFile",
+                    "ReadFile",
+                    "PyFunc",
+                ]
+                .iter()
+                .any(|a| {
+                    called.strip_prefix("tf.").unwrap_or(called).starts_with(a)
+                        || called.contains("WriteFile")
+                        || called.contains("PyFunc")
+                });
+                if acts {
+                    let message = format!("{} calls TensorFlow's `{called}`", self.what);
+                    self.cx.find(
+                        self.part,
+                        &FOREIGN,
+                        Severity::High,
+                        None,
+                        message,
+                        "do not load it; ask the supplier for a model made of layers of Keras",
+                    );
+                }
+            }
             "TFSMLayer" => {
                 let path = config.and_then(|c| c.text_of("filepath")).unwrap_or_default();
                 let message = format!("{} loads another model from `{path}`", self.what);

@@ -199,6 +199,12 @@ pub(super) fn origin(module: Option<&str>, name: &str, function: bool) -> Origin
     if !ROOTS.contains(&root) {
         return if DANGEROUS.contains(&root) { Origin::Dangerous } else { Origin::Foreign };
     }
+    // TensorFlow itself is not a place of layers; the Keras inside it is.
+    if root == "tensorflow" && !module.split('.').any(|s| s == "keras") {
+        return Origin::Inside;
+    }
+    // Classes have capitals; what has none is a function, whatever the file calls it.
+    let function = function || name.starts_with(|c: char| c.is_ascii_lowercase());
     let rest: Vec<&str> = segments
         .filter(|s| {
             !matches!(

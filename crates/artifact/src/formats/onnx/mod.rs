@@ -10,7 +10,7 @@ use domain::{Entry, Severity, catalogue_entry};
 
 use super::{Format, Input, Sure};
 use crate::wire::proto::{Field, Message, Payload};
-use crate::{Context, Part, Port, payload};
+use crate::{Context, Part, Port, embedded, payload};
 
 catalogue_entry! {
     /// The weights of an ONNX model are to be read from a place outside its folder.
@@ -131,6 +131,7 @@ impl Format for Onnx {
         walk.collect(&message);
         walk.model(&message);
         walk.circles();
+        embedded::search(input.source, walk.part, walk.cx);
         walk.close();
     }
 }
@@ -200,7 +201,11 @@ impl Walk<'_, '_> {
                 1 => self.part.facts.framework = field.varint().map(|n| format!("ONNX IR {n}")),
                 2 => producer = message.text(&field, 1000),
                 3 => version = message.text(&field, 1000),
-                4 => self.part.facts.note("domain", &message.text(&field, 1000)),
+                4 => {
+                    let domain = message.text(&field, 1000);
+                    self.part.facts.note("domain", &domain);
+                    self.text(&domain, "the domain of the model", message.base);
+                }
                 5 => self.part.facts.note("model version", &field.varint().unwrap_or(0).to_string()),
                 6 => {
                     let text = message.text(&field, TEXT_BYTES_MAX);
@@ -221,6 +226,7 @@ impl Walk<'_, '_> {
             }
         }
         let producer = format!("{producer} {version}");
+        self.text(&producer, "the name of the producer", message.base);
         self.part.facts.producer = Some(producer.trim().to_owned()).filter(|p| !p.is_empty());
     }
 

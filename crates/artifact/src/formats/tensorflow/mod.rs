@@ -10,7 +10,7 @@ use domain::{Entry, Severity, catalogue_entry};
 
 use super::{Format, Input, Sure};
 use crate::wire::proto::{Field, Message, Payload};
-use crate::{Context, Part, Port, payload};
+use crate::{Context, Part, Port, embedded, payload};
 use graph::Library;
 pub(super) use operators::{Effect, effect};
 pub(super) use pbtxt::GraphText;
@@ -159,6 +159,7 @@ impl Format for TensorFlow {
                 walk.judge();
             }
         }
+        embedded::search(input.source, walk.part, walk.cx);
         walk.part.facts.parameters = (walk.parameters > 0).then_some(walk.parameters);
     }
 }

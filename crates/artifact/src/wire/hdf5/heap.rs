@@ -55,6 +55,43 @@ impl File<'_> {
         broken("global heap", heap)
     }
 
+    /// Where the first chunk of a dataset is: the leftmost entry of its tree.
+    pub(super) fn first_chunk(&self, tree: u64) -> Option<(u64, u64)> {
+        let (o, mut at) = (self.offsets, tree);
+        for _ in 0..DEPTH_MAX {
+            let head = self.read(at, (24 + 2 * o) as u64).ok()?;
+            if !head.starts_with(b"TREE") || number(&head, 6, 2) == 0 {
+                return None;
+            }
+            // A key is the length, a mask, and the place in every dimension; how many those are shows in the length of
+            // the first key, which is all zeros behind the mask up to the child.
+            let level = head.get(5).copied()?;
+            let start = 8 + 2 * o;
+            let length = number(&head, start, 4);
+            let rank = (2..=33usize).find(|rank| {
+                let child = start + 8 + 8 * rank;
+                let bytes = self.read(at, (child + o) as u64).unwrap_or_default();
+                let zero = bytes.get(start + 8..child).is_some_and(|b| b.iter().all(|b| *b == 0));
+                zero && number(&bytes, child, o) != 0
+            })?;
+            let bytes = self.read(at, (start + 8 + 8 * rank + o) as u64).ok()?;
+            at = number(&bytes, start + 8 + 8 * rank, o);
+            if level == 0 {
+                return Some((at, length));
+            }
+        }
+        None
+    }
+
+    /// The bytes behind references of variable length: length, heap, index.
+    pub(crate) fn references(&self, bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        let o = self.offsets;
+        bytes.chunks_exact(8 + o).filter_map(move |r| {
+            let length = number(r, 0, 4);
+            self.global(number(r, 4, o), number(r, 4 + o, 4), Some(length)).ok().filter(|_| length > 0)
+        })
+    }
+
     /// The members of an old-style group.
     pub(super) fn symbols(&self, tree: u64, heap: u64) -> Result<Vec<Link>, HdfError> {
         let mut links = Vec::new();

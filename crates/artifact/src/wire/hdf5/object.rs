@@ -27,6 +27,8 @@ pub(crate) struct Attribute {
     pub(crate) name: String,
     /// Its texts; empty when it holds something else.
     pub(crate) texts: Vec<String>,
+    /// Its bytes, when it holds bytes or small numbers.
+    pub(crate) raw: Vec<u8>,
 }
 
 /// Where the bytes of a dataset are.
@@ -36,8 +38,8 @@ pub(crate) enum Data {
     Compact(Vec<u8>),
     /// In one stretch: address and length.
     Contiguous(u64, u64),
-    /// In pieces.
-    Chunked,
+    /// In pieces: address and length of the first, where it is easily told.
+    Chunked(Option<(u64, u64)>),
     /// Mapped from other datasets: address of the mapping in the global heap, index in it.
     Virtual(u64, u32),
 }
@@ -233,7 +235,7 @@ impl File<'_> {
             for _ in 0..rank {
                 length = length.saturating_mul(fields.number(4)?);
             }
-            return Ok(Some(if class == 1 { Data::Contiguous(at, length) } else { Data::Chunked }));
+            return Ok(Some(if class == 1 { Data::Contiguous(at, length) } else { Data::Chunked(None) }));
         }
         match fields.byte()? {
             0 => {
@@ -244,7 +246,26 @@ impl File<'_> {
                 let (at, length) = (fields.number(self.offsets)?, fields.number(self.lengths)?);
                 Ok(Some(Data::Contiguous(at, length)).filter(|_| !self.undefined(at)))
             }
-            2 => Ok(Some(Data::Chunked)),
+            2 if version == 3 => {
+                fields.byte()?;
+                let tree = fields.number(self.offsets)?;
+                Ok(Some(Data::Chunked(self.first_chunk(tree))))
+            }
+            2 => {
+                let (flags, rank, width) = (fields.byte()?, fields.byte()?, fields.byte()?);
+                let mut length = 1u64;
+                for _ in 0..rank {
+                    length = length.saturating_mul(fields.number(usize::from(width))?);
+                }
+                let index = fields.byte()?;
+                if index == 1 && flags & 2 != 0 {
+                    length = fields.number(self.lengths)?;
+                    fields.take(4)?;
+                }
+                let first =
+                    if matches!(index, 1 | 2) { Some((fields.number(self.offsets)?, length)) } else { None };
+                Ok(Some(Data::Chunked(first.filter(|f| !self.undefined(f.0)))))
+            }
             3 => {
                 let (at, index) = (fields.number(self.offsets)?, fields.number(4)?);
                 Ok(Some(Data::Virtual(at, index as u32)))
@@ -293,6 +314,8 @@ impl File<'_> {
                 }
             }
         }
-        Ok(Attribute { name, texts })
+        let bytes = kind.class == 5 || (kind.class == 0 && kind.size == 1);
+        let raw = if bytes { fields.rest().to_vec() } else { Vec::new() };
+        Ok(Attribute { name, texts, raw })
     }
 }

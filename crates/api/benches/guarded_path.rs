@@ -7,7 +7,7 @@
 //!    parses the same JSON and runs the same model on the same server.
 //! 2. Latency at half the guarded throughput, open loop: with the wait for the group commit taken off each request and
 //!    shown apart.
-//! 3. `--million`: a million requests, resident memory on the way.
+//! 3. `--million`: a million requests, resident memory on the way (with `--bare` of the bare handler, to compare profiles).
 //! 4. `--remote`: the gateway in front of a model server, against the direct call and against nginx, where installed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark program")]
 
@@ -59,10 +59,10 @@ fn main() {
     }
     let bench = common::bench_on(&fixture.version(), Ledger::keeping(None));
     let guarded = Target::new(serve_gateway(&bench.gateway), &bench.key, &bodies);
-    if flag("--million") {
-        return million(&bench, &guarded, connections);
-    }
     let bare = Target::new(serve_bare(&bench.gateway, &fixture.model), "", &bodies);
+    if flag("--million") {
+        return million(&bench, if flag("--bare") { &bare } else { &guarded }, connections);
+    }
     println!("{connections} connections, {seconds} s each, batch 1, all guards, durable ledger");
     for target in [&bare, &guarded] {
         target.closed_loop(connections, Duration::from_secs(2), usize::MAX);

@@ -1,6 +1,7 @@
 //! The receipt on the wire: parameters of the protocol's answer, and two headers over REST.
 
 use std::borrow::Cow;
+use std::io::Write as _;
 
 use domain::{GuardVerdict, Outcome, Receipt, Severity};
 use http::HeaderName;
@@ -70,6 +71,70 @@ pub(crate) fn parameters(receipt: &Receipt) -> Params {
     ])
 }
 
+/// [`parameters`] as JSON, the same bytes, in one go: the verdicts are JSON inside a JSON text, whose quotes are written escaped
+/// instead of being looked for.
+pub(crate) fn parameters_json(receipt: &Receipt) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256 + receipt.verdicts.len() * 128);
+    // Writing into a vector cannot fail.
+    let _ = write!(
+        out,
+        r#"{{"asepsis_advice":"{}","asepsis_model":"{}","asepsis_receipt":"{}","asepsis_verdicts":"{{"#,
+        receipt.advice.as_str(),
+        receipt.model,
+        receipt.ledger_index
+    );
+    for (i, verdict) in receipt.verdicts.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        inside(&verdict.instance, &mut out);
+        if verdict.outcome.is_clean() {
+            out.extend_from_slice(br#":{\"outcome\":\"clean\"}"#);
+        } else {
+            said(&summary(&verdict.outcome), &mut out);
+        }
+    }
+    out.extend_from_slice(br#"}"}"#);
+    out
+}
+
+/// What a guard that was not clean said, behind its name.
+fn said(said: &Said<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#":{\"outcome\":"#);
+    inside(said.outcome, out);
+    if let Some(severity) = said.severity {
+        let _ = write!(out, r#",\"severity\":\"{severity}\""#);
+    }
+    for (name, text) in
+        [(&br#",\"message\":"#[..], said.message.as_deref()), (br#",\"remedy\":"#, said.remedy)]
+    {
+        if let Some(text) = text {
+            out.extend_from_slice(name);
+            inside(text, out);
+        }
+    }
+    if said.more > 0 {
+        let _ = write!(out, r#",\"more\":{}"#, said.more);
+    }
+    out.push(b'}');
+}
+
+/// A text in quotes inside a text in quotes: escaped twice.
+fn inside(text: &str, out: &mut Vec<u8>) {
+    // Without a way out in the middle, so that many bytes are looked at at once.
+    let escaped = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\');
+    if !text.bytes().fold(false, |any, b| any | escaped(b)) {
+        out.extend_from_slice(br#"\""#);
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(br#"\""#);
+        return;
+    }
+    let once = serde_json::to_string(text).unwrap_or_default();
+    let twice = serde_json::to_string(&once).unwrap_or_default();
+    // Without the quotes of the outer text, which is being written.
+    out.extend_from_slice(twice.get(1..twice.len() - 1).unwrap_or_default().as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +158,19 @@ mod tests {
         assert_eq!(parameters["asepsis_receipt"], Param::String("5".into()));
         let expected = r#"{"a":{"outcome":"clean"},"b":{"outcome":"inconclusive","message":"no time left"}}"#;
         assert_eq!(parameters["asepsis_verdicts"], Param::String(expected.into()));
+        let finding = domain::Finding {
+            check: "G001".into(),
+            severity: Severity::High,
+            location: domain::Location::named("a \"quoted\" name"),
+            message: "back\\slash, tab\t, é".into(),
+            technique: None,
+            remedy: "look".into(),
+        };
+        let found = verdict("c", Outcome::from_findings(vec![finding.clone(), finding]));
+        for verdicts in [vec![], receipt.verdicts.clone(), [receipt.verdicts.clone(), vec![found]].concat()] {
+            let receipt = Receipt { verdicts, ..receipt.clone() };
+            let plain = serde_json::to_string(&super::parameters(&receipt)).unwrap();
+            assert_eq!(String::from_utf8(parameters_json(&receipt)).unwrap(), plain);
+        }
     }
 }

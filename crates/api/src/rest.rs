@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::body::BodyError;
 use crate::problem::Wire;
-use crate::receipt::{ADVICE_HEADER, RECEIPT_HEADER, parameters};
+use crate::receipt::{ADVICE_HEADER, RECEIPT_HEADER, parameters_json};
 use crate::serve::Peer;
 
 /// How the routes behave.
@@ -149,7 +149,7 @@ pub(crate) fn described(
 pub(crate) fn metadata_of(system: &str, version: &Version) -> ModelMetadata {
     ModelMetadata {
         name: system.to_owned(),
-        versions: vec![version.name()],
+        versions: vec![version.name().to_owned()],
         platform: "onnx_onnxv1".to_owned(),
         inputs: version.inputs.clone(),
         outputs: version.outputs.clone(),
@@ -168,20 +168,21 @@ async fn infer(
 ) -> Result<Response, Wire> {
     let gateway = &*shared.gateway;
     let (head, body) = request.into_parts();
-    let arrival = Arrival {
-        credential: credential(&head.headers),
-        system: &address.system,
-        version: address.version.as_deref(),
-    };
+    let key = credential(&head.headers).map(str::to_owned);
+    let arrival =
+        Arrival { credential: key.as_deref(), system: &address.system, version: address.version.as_deref() };
     gateway.check_key(&arrival)?;
     let counted = |refusal: Refusal| {
         gateway.count_refusal(&refusal);
         Wire::from(refusal)
     };
-    let header_len = check_head(&head.headers, gateway.snapshot().limits.wire.body_bytes).map_err(counted)?;
-    let body = read(body, gateway.snapshot().limits.wire.body_bytes).await.map_err(counted)?;
-    let answer = gateway.infer(arrival, |limits| oip::rest::parse_request(&body, header_len, limits)).await?;
-    write(answer).map_err(counted)
+    let bytes_max = gateway.wire_limits().body_bytes;
+    let header_len = check_head(&head.headers, bytes_max).map_err(counted)?;
+    // Nothing that is not needed any more is kept over the wait for the disk.
+    drop(head);
+    let body = read(body, bytes_max).await.map_err(counted)?;
+    let parse = move |limits: &oip::Limits| oip::rest::parse_request(&body, header_len, limits);
+    gateway.infer_as(arrival, parse, write).await?.map_err(counted)
 }
 
 /// Looks at what the headers say of the body; returns the length of its JSON part.
@@ -195,9 +196,11 @@ fn check_head(headers: &HeaderMap, bytes_max: usize) -> Result<Option<usize>, Re
         });
     }
     if let Some(declared) = text(&CONTENT_TYPE) {
-        let media_type = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if !["application/json", "application/octet-stream"].contains(&media_type.as_str()) {
-            return Err(Refusal::UnsupportedMediaType { media_type: short(&media_type) });
+        let media_type = declared.split(';').next().unwrap_or_default().trim();
+        let known = ["application/json", "application/octet-stream"];
+        if !known.iter().any(|k| media_type.eq_ignore_ascii_case(k)) {
+            let media_type = short(&media_type.to_ascii_lowercase());
+            return Err(Refusal::UnsupportedMediaType { media_type });
         }
     }
     let length: Option<usize> = text(&CONTENT_LENGTH).and_then(|v| v.parse().ok());
@@ -233,20 +236,26 @@ async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
 fn write(mut answer: Answer) -> Result<Response, Refusal> {
     let (wanted, binary_default) = (answer.wanted.clone(), answer.binary_default);
     let (index, advice) = (answer.receipt.ledger_index, answer.receipt.advice);
-    let answer = oip::Answer {
-        model_name: answer.system.as_str().to_owned(),
-        model_version: Some(std::mem::take(&mut answer.version)),
-        id: answer.id.take(),
-        parameters: parameters(&answer.receipt),
-        outputs: answer.into_outputs(),
+    let parameters = parameters_json(&answer.receipt);
+    let (id, version, system) =
+        (answer.id.take(), std::mem::take(&mut answer.version), answer.system.clone());
+    let outputs = answer.into_outputs();
+    let reply = oip::Reply {
+        model_name: system.as_str(),
+        model_version: Some(&version),
+        id: id.as_deref(),
+        parameters: &parameters,
+        outputs: &outputs,
     };
     let wants = Wants { outputs: &wanted, binary_default };
-    let written = oip::rest::write_response(&answer, &wants)
+    let written = oip::rest::write_reply(&reply, &wants)
         .map_err(|error| Refusal::ModelFailed { detail: error.to_string() })?;
     let content_type = HeaderValue::from_static(written.content_type());
     let header_len = written.header_len;
     let mut response = Response::new(Body::from(written.body));
     let headers = response.headers_mut();
+    // Hyper adds a length and a date.
+    headers.reserve(6);
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(RECEIPT_HEADER, HeaderValue::from(index));
     headers.insert(ADVICE_HEADER, HeaderValue::from_static(advice.as_str()));

@@ -236,10 +236,12 @@ pub(crate) fn check(
             report.doubt(format!("row {r} could not be counted"));
             continue;
         }
-        let sketch = sketcher.sketch(schema, row, &mut sketch_work);
-        if seen.get(r).is_some_and(|s| s.repeated_by_client) {
+        let seen = seen.get(r);
+        if seen.is_some_and(|s| s.repeated_by_client) {
             continue;
         }
+        let known = seen.and_then(|s| s.sketch);
+        let sketch = known.unwrap_or_else(|| sketcher.sketch(schema, row, &mut sketch_work));
         history.count_query(
             asked.client,
             asked.at,

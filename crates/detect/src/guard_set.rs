@@ -66,6 +66,47 @@ pub struct Instance {
 /// Proof, made only here, that a value may become [`Screened`].
 pub(crate) struct Passed(());
 
+/// One screening under way: what the guards said so far, and the time at which the last one ended, which is when the next one
+/// starts.
+struct Round<'a> {
+    clock: &'a dyn Clock,
+    at_us: u64,
+    verdicts: Vec<GuardVerdict>,
+}
+
+impl<'a> Round<'a> {
+    fn begin(cx: &Context<'a>, guards: usize) -> Self {
+        Self { clock: cx.clock, at_us: cx.clock.monotonic_us(), verdicts: Vec::with_capacity(guards) }
+    }
+
+    /// Runs one guard if it is on, with its time measured.
+    fn run(
+        &mut self,
+        (name, entry, common): (&str, &Entry, Common),
+        check: impl FnOnce(&Watch<'_>) -> Outcome,
+    ) {
+        if !common.enabled {
+            return;
+        }
+        let watch = Watch::new(self.clock, self.at_us, common.budget_us);
+        let mut outcome = check(&watch);
+        let took_us = watch.took_us();
+        self.at_us += took_us;
+        if took_us > common.budget_us && !matches!(outcome, Outcome::Inconclusive { .. }) {
+            let late = format!("took longer than its budget of {} µs", common.budget_us);
+            outcome = outcome.and(Outcome::inconclusive(entry.id, late));
+        }
+        self.verdicts.push(GuardVerdict {
+            instance: name.to_owned(),
+            check: entry.id.to_owned(),
+            mode: common.mode,
+            on_inconclusive: common.on_inconclusive,
+            outcome,
+            took_us,
+        });
+    }
+}
+
 /// All guards of one system. Cheap to share; holds no traffic.
 pub struct GuardSet {
     settings: GuardSettings,
@@ -125,60 +166,33 @@ impl GuardSet {
         .collect()
     }
 
-    /// Runs one guard if it is on, with its time measured.
-    fn run(
-        verdicts: &mut Vec<GuardVerdict>,
-        cx: &Context<'_>,
-        (name, entry, common): (&str, &Entry, Common),
-        check: impl FnOnce(&Watch<'_>) -> Outcome,
-    ) {
-        if !common.enabled {
-            return;
-        }
-        let watch = Watch::start(cx.clock, common.budget_us);
-        let mut outcome = check(&watch);
-        let took_us = watch.took_us();
-        if took_us > common.budget_us && !matches!(outcome, Outcome::Inconclusive { .. }) {
-            let late = format!("took longer than its budget of {} µs", common.budget_us);
-            outcome = outcome.and(Outcome::inconclusive(entry.id, late));
-        }
-        verdicts.push(GuardVerdict {
-            instance: name.to_owned(),
-            check: entry.id.to_owned(),
-            mode: common.mode,
-            on_inconclusive: common.on_inconclusive,
-            outcome,
-            took_us,
-        });
-    }
-
     /// Screens a request. Every guard runs even when an earlier one blocks: what is blocked is remembered too, or an
     /// attacker could search behind the block.
     pub fn screen_request(&self, request: InferenceRequest, cx: &Context<'_>) -> Screening<InferenceRequest> {
         let (s, schema) = (&self.settings, &self.schema);
-        let mut verdicts = Vec::with_capacity(6);
-        let out = &mut verdicts;
-        Self::run(out, cx, (schema::ENTRY.name, &schema::ENTRY, s.schema.common()), |watch| {
+        // Room for the verdicts on the reply, which the gateway puts behind these.
+        let mut round = Round::begin(cx, 9);
+        round.run((schema::ENTRY.name, &schema::ENTRY, s.schema.common()), |watch| {
             schema::check_request(&request, schema, watch)
         });
         let rows = rows::rows_of(&request, schema).ok().filter(|rows| rows.rows > 0);
-        self.screen_rows(out, rows.as_ref(), cx);
-        conclude(request, verdicts)
+        self.screen_rows(&mut round, rows.as_ref(), cx);
+        conclude(request, round.verdicts)
     }
 
     /// The guards that look at values.
-    fn screen_rows(&self, out: &mut Vec<GuardVerdict>, rows: Option<&Matrix>, cx: &Context<'_>) {
+    fn screen_rows(&self, round: &mut Round<'_>, rows: Option<&Matrix>, cx: &Context<'_>) {
         let (s, schema, fitted) = (&self.settings, &self.schema, &self.fitted);
         let unless = |id, check: &mut dyn FnMut(&Matrix) -> Outcome| match rows {
             Some(rows) => check(rows),
             None => Outcome::inconclusive(id, NO_ROWS),
         };
         let range = (clinical_range::ENTRY.name, &clinical_range::ENTRY, s.clinical_range.common());
-        Self::run(out, cx, range, |watch| {
+        round.run(range, |watch| {
             unless(range.1.id, &mut |rows| clinical_range::check_range(schema, &fitted.range, rows, watch))
         });
         let common = Common { mode: s.clinical_range.mix_up_mode, ..s.clinical_range.common() };
-        Self::run(out, cx, (clinical_range::MIX_UP, &clinical_range::ENTRY, common), |watch| {
+        round.run((clinical_range::MIX_UP, &clinical_range::ENTRY, common), |watch| {
             let far = s.clinical_range.far;
             unless(range.1.id, &mut |rows| {
                 clinical_range::check_mix_up(schema, &fitted.range, far, rows, watch)
@@ -187,14 +201,14 @@ impl GuardSet {
         let mut scores = Vec::new();
         let ood =
             (out_of_distribution::ENTRY.name, &out_of_distribution::ENTRY, s.out_of_distribution.common());
-        Self::run(out, cx, ood, |watch| {
+        round.run(ood, |watch| {
             unless(ood.1.id, &mut |rows| {
                 out_of_distribution::check(schema, &fitted.ood, rows, &mut scores, watch)
             })
         });
         let mut seen = Vec::new();
         let similar = (query_similarity::ENTRY.name, &query_similarity::ENTRY, s.query_similarity.common());
-        Self::run(out, cx, similar, |watch| {
+        round.run(similar, |watch| {
             unless(similar.1.id, &mut |rows| {
                 let asked = query_similarity::Asked { rows, client: cx.client, at: cx.at };
                 query_similarity::check(
@@ -209,7 +223,7 @@ impl GuardSet {
             })
         });
         let copying = (extraction::ENTRY.name, &extraction::ENTRY, s.extraction.common());
-        Self::run(out, cx, copying, |watch| {
+        round.run(copying, |watch| {
             unless(copying.1.id, &mut |rows| {
                 let asked = query_similarity::Asked { rows, client: cx.client, at: cx.at };
                 let setting = Setting {
@@ -228,19 +242,18 @@ impl GuardSet {
     /// request.
     pub fn screen_reply(&self, reply: InferenceReply, cx: &Context<'_>) -> Screening<InferenceReply> {
         let s = &self.settings;
-        let mut verdicts = Vec::with_capacity(3);
-        let out = &mut verdicts;
-        Self::run(out, cx, (REPLY_SCHEMA, &schema::ENTRY, s.schema.common()), |watch| {
+        let mut round = Round::begin(cx, 3);
+        round.run((REPLY_SCHEMA, &schema::ENTRY, s.schema.common()), |watch| {
             schema::check_reply(&reply, watch)
         });
         let scores = uncertainty::scores_of(&s.uncertainty, &reply);
         let unsure = (uncertainty::ENTRY.name, &uncertainty::ENTRY, s.uncertainty.common());
-        Self::run(out, cx, unsure, |watch| {
+        round.run(unsure, |watch| {
             uncertainty::check(self.fitted.uncertainty.as_ref(), scores.as_ref(), watch)
         });
         let mut common = s.out_of_distribution.common();
         common.enabled &= self.fitted.ood.has_features();
-        Self::run(out, cx, (out_of_distribution::FEATURES, &out_of_distribution::ENTRY, common), |watch| {
+        round.run((out_of_distribution::FEATURES, &out_of_distribution::ENTRY, common), |watch| {
             let features = reply.features.as_ref().map(domain::Phi::expose);
             out_of_distribution::check_features(&self.fitted.ood, features, watch)
         });
@@ -248,7 +261,7 @@ impl GuardSet {
             let answered = query_similarity::Asked { rows: scores, client: cx.client, at: cx.at };
             extraction::note_scores(&s.extraction, &self.fitted.extraction, &answered, cx.history);
         }
-        conclude(reply, verdicts)
+        conclude(reply, round.verdicts)
     }
 
     /// The declared inputs.

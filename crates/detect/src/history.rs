@@ -148,6 +148,7 @@ impl History {
             clients: near.clients,
             on_line: false,
             repeated_by_client: near.repeated_by_client,
+            sketch: Some(sketch),
         };
         if !near.repeated_by_client {
             seen.on_line = state.lines.add(&sketch, radii.recent.saturating_mul(4));

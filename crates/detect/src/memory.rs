@@ -11,8 +11,8 @@ use crate::sketch::{DIMS, HEAD, Sketch, squared_distance};
 /// exhaustive look misses nothing.
 pub(crate) const RECENT: usize = 2_048;
 
-/// Recent queries looked at together: their partial sums stay in the fastest cache.
-const LOOK: usize = 256;
+/// Recent queries looked at together: what is kept of each while looking fits in the processor's registers.
+const LOOK: usize = 64;
 
 /// Hash tables of the index: at the radius's edge one table finds about half, four find nineteen of twenty.
 const TABLES: usize = 4;
@@ -179,42 +179,43 @@ impl Memory {
     pub(crate) fn near(&self, query: &Print, radii: Radii, since_s: u32) -> Near {
         let mut near = Near { clients: 1, ..Near::default() };
         let recent = self.len().min(RECENT);
+        // All of the index that is needed, read first: far apart in memory, the places are waited for together.
+        let mut slots = [[0_u32; SLOTS]; TABLES];
+        if self.len() > recent {
+            for (table, slots) in slots.iter_mut().enumerate() {
+                let bucket = self.bucket(table, &query.sketch);
+                slots.copy_from_slice(&self.index[bucket..bucket + SLOTS]);
+            }
+        }
         // From the oldest block round the ring; places that hold no recent query are told apart by their number.
         let oldest = self.seq - recent as u64;
         let start = usize::try_from(oldest % RECENT as u64).unwrap_or(0);
-        let mut sums = [0_u32; LOOK];
+        // Who is within the radius is within its whole part along every single axis: most are not along one of the widest.
+        let reach = u8::try_from(radii.recent.isqrt()).unwrap_or(u8::MAX);
+        let mut gaps = [0_u8; RECENT];
+        pulp::Arch::new().dispatch(WidestGaps { heads: &self.heads, query: &query.sketch, gaps: &mut gaps });
         for block in 0..RECENT / LOOK {
             let from = (start / LOOK + block) % (RECENT / LOOK) * LOOK;
-            self.head_distances(from, &query.sketch, &mut sums);
-            for (k, sum) in sums.iter().enumerate() {
-                if *sum <= radii.recent {
-                    self.look_closer(&mut near, from + k, (oldest, recent), query, radii.recent, since_s);
-                }
+            let gaps = &gaps[from..from + LOOK];
+            if gaps.iter().fold(u8::MAX, |least, gap| least.min(*gap)) > reach {
+                continue;
+            }
+            for place in (from..).zip(gaps).filter(|(_, gap)| **gap <= reach).map(|(place, _)| place) {
+                self.look_closer(&mut near, place, (oldest, recent), query, radii.recent, since_s);
             }
         }
-        if self.len() > recent {
-            for table in 0..TABLES {
-                let bucket = self.bucket(table, &query.sketch);
-                for &slot in self.index[bucket..bucket + SLOTS].iter().filter(|s| **s != 0) {
-                    let i = slot as usize - 1;
-                    if squared_distance(&self.sketches[i], &query.sketch) <= radii.archive {
-                        self.count(&mut near, i, query, since_s);
-                    }
-                }
+        // The same for the sketches: copied before any is looked at.
+        let places = slots.as_flattened();
+        let mut sketches = [[0_u8; DIMS]; TABLES * SLOTS];
+        for (sketch, slot) in sketches.iter_mut().zip(places).filter(|(_, slot)| **slot != 0) {
+            *sketch = self.sketches[*slot as usize - 1];
+        }
+        for (sketch, slot) in sketches.iter().zip(places).filter(|(_, slot)| **slot != 0) {
+            if squared_distance(sketch, &query.sketch) <= radii.archive {
+                self.count(&mut near, *slot as usize - 1, query, since_s);
             }
         }
         near
-    }
-
-    /// Squared distances along the widest axes of [`LOOK`] recent queries from place `from` on.
-    fn head_distances(&self, from: usize, query: &Sketch, sums: &mut [u32; LOOK]) {
-        *sums = [0; LOOK];
-        for (axis, byte) in self.heads.iter().zip(query) {
-            for (sum, stored) in sums.iter_mut().zip(&axis[from..from + LOOK]) {
-                let d = i32::from(i16::from(*stored) - i16::from(*byte));
-                *sum += (d * d).unsigned_abs();
-            }
-        }
     }
 
     /// Compares the whole sketch of the recent query at `place` of the ring, if it is one.
@@ -256,6 +257,32 @@ impl Memory {
         near.tags[near.distinct] = self.tags[i];
         near.from[near.distinct] = from;
         near.distinct += 1;
+    }
+}
+
+/// For each recent query the largest difference from `query` along one of the widest axes. Inlined into what `pulp` compiles
+/// for each kind of processor, so that the widest vectors are used.
+struct WidestGaps<'a> {
+    heads: &'a [[u8; RECENT]],
+    query: &'a Sketch,
+    gaps: &'a mut [u8; RECENT],
+}
+
+impl pulp::WithSimd for WidestGaps<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        for (block, gaps) in self.gaps.as_chunks_mut::<LOOK>().0.iter_mut().enumerate() {
+            let mut widest = [0_u8; LOOK];
+            for (axis, byte) in self.heads.iter().zip(self.query) {
+                let stored = &axis.as_chunks::<LOOK>().0[block];
+                for k in 0..LOOK {
+                    widest[k] = widest[k].max(stored[k].abs_diff(*byte));
+                }
+            }
+            *gaps = widest;
+        }
     }
 }
 

@@ -56,7 +56,7 @@ fn activations_are_scored_where_they_were_given() {
     let bench = Bench::new(table_schema(), &with(patients(400, 1)), &with(patients(300, 2)));
     let fit = &bench.fitted.ood;
     let clock = crate::test_support::Ticking::new(0);
-    let watch = crate::rows::Watch::start(&clock, 1_000);
+    let watch = crate::rows::Watch::new(&clock, domain::Clock::monotonic_us(&clock), 1_000);
     let check = |row: &[f32]| super::check_features(fit, Some(&vec![row.to_vec()]), &watch);
     assert!(!check(&[108.0, 300.0, 150.0, 100.0, 1.0]).is_clean());
     assert!(check(&[145.0, 282.0, 150.0, 100.0, 1.0]).is_clean());

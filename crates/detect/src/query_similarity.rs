@@ -9,7 +9,7 @@ use crate::history::History;
 use crate::memory::Radii;
 use crate::rows::{Report, Watch};
 use crate::settings::{Count, Rate, guard_settings};
-use crate::sketch::{SketchWork, Sketcher};
+use crate::sketch::{Sketch, SketchWork, Sketcher};
 
 catalogue_entry! {
     /// Several different queries are too near to each other to be different patients.
@@ -93,6 +93,8 @@ pub(crate) struct Seen {
     pub(crate) on_line: bool,
     /// The same query was sent by the same client before.
     pub(crate) repeated_by_client: bool,
+    /// The row's sketch, for the guard that comes after.
+    pub(crate) sketch: Option<Sketch>,
 }
 
 /// Rows that a client sent, or the scores it got for them.

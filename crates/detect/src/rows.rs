@@ -38,8 +38,9 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn start(clock: &'a dyn Clock, budget_us: u64) -> Self {
-        Self { clock, started: clock.monotonic_us(), budget_us }
+    /// For a guard that starts at `started`, which is now.
+    pub(crate) const fn new(clock: &'a dyn Clock, started: u64, budget_us: u64) -> Self {
+        Self { clock, started, budget_us }
     }
 
     pub(crate) fn took_us(&self) -> u64 {

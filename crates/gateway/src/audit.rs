@@ -12,6 +12,7 @@ use domain::{
 };
 use tokio::sync::broadcast;
 
+use crate::entry::{self, Closed, Opened};
 use crate::event::{Event, Exchange, Message, is_rehearsal};
 use crate::{DigestKey, Journal, JournalError, Metrics, Pending, Refusal};
 
@@ -101,18 +102,16 @@ impl Audit {
         request: &InferenceRequest,
         started_us: u64,
     ) -> Result<OpenEntry<'_>, Refusal> {
-        let mut number = [0; 16];
-        getrandom::fill(&mut number).map_err(|_| Refusal::LedgerUnavailable)?;
-        let exchange = hex(&number);
+        let exchange = entry::number().ok_or(Refusal::LedgerUnavailable)?;
         let rows = u32::try_from(request.rows()).unwrap_or(u32::MAX);
-        let opened = self.append(&Record::Opened {
+        let opened = self.write(&entry::opened(&Opened {
             at: self.clock.now(),
-            exchange: exchange.clone(),
-            client: client.clone(),
-            system: request.system.clone(),
+            exchange: &exchange,
+            client,
+            system: &request.system,
             request: self.key.of_tensors(request.inputs.expose()),
             rows,
-        })?;
+        }))?;
         let counted = Some(Counted::new(&self.metrics.open_exchanges));
         let receipt = AuditReceipt { index: opened.index };
         let (client, system) = (client.clone(), request.system.clone());
@@ -197,8 +196,11 @@ impl Audit {
     }
 
     fn append(&self, record: &Record) -> Result<Pending, Refusal> {
-        let entry = serde_json::to_vec(record).map_err(|_| Refusal::LedgerUnavailable)?;
-        let pending = self.noted(self.journal.append(&entry))?;
+        self.write(&serde_json::to_vec(record).map_err(|_| Refusal::LedgerUnavailable)?)
+    }
+
+    fn write(&self, entry: &[u8]) -> Result<Pending, Refusal> {
+        let pending = self.noted(self.journal.append(entry))?;
         self.metrics.ledger_size.fetch_max(pending.index + 1, Ordering::Relaxed);
         Ok(pending)
     }
@@ -267,17 +269,17 @@ impl<'a> OpenEntry<'a> {
         let guards = notes(verdicts);
         let took_us = audit.clock.monotonic_us().saturating_sub(self.started_us);
         let at = audit.clock.now();
-        let closed = audit.append(&Record::Closed {
+        let closed = audit.write(&entry::closed(&Closed {
             at,
-            exchange: self.exchange.clone(),
+            exchange: &self.exchange,
             opened: self.receipt.index(),
             model,
             reply: result.ok().map(|reply| audit.key.of_tensors(reply.outputs.expose())),
-            refused: refused.map(str::to_owned),
+            refused,
             advice,
-            guards: guards.clone(),
+            guards: &guards,
             took_us,
-        })?;
+        }))?;
         match refused {
             None => audit.metrics.answered(&self.system, &self.client, advice, self.rows),
             Some(code) => audit.metrics.refused(code, Some(&self.system)),
@@ -405,11 +407,4 @@ fn messages(verdicts: &[GuardVerdict]) -> Vec<Message> {
         }));
     }
     all
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |n: u8| DIGITS.get(usize::from(n)).copied().unwrap_or('0');
-    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }

@@ -123,6 +123,20 @@ impl Gateway {
         arrival: Arrival<'_>,
         body: impl FnOnce(&oip::Limits) -> Result<Call, WireError>,
     ) -> Result<Answer, Box<Refused>> {
+        self.infer_as(arrival, body, |answer| answer).await
+    }
+
+    /// As [`infer`](Self::infer), with the answer written by `write` as soon as its closing entry has a position: before the wait for
+    /// the disk, while everything is at hand. What was written is kept here until both entries are durable, as the answer is.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn infer_as<R>(
+        &self,
+        arrival: Arrival<'_>,
+        body: impl FnOnce(&oip::Limits) -> Result<Call, WireError>,
+        write: impl FnOnce(Answer) -> R,
+    ) -> Result<R, Box<Refused>> {
         let started_us = self.audit.clock.monotonic_us();
         let snapshot = self.snapshot.load_full();
         let turned_away =
@@ -140,11 +154,15 @@ impl Gateway {
         // The exchange is open: from here on, whatever happens is closed in the ledger.
         let id = request.id.clone();
         let conclusion = self.guarded(&grant, request, entry.receipt(), snapshot.limits).await;
-        let (reply, receipt) = self.conclude(entry, conclusion, snapshot.limits).await?;
+        let answered = |reply, receipt| {
+            let (version, system) = (grant.version.name().to_owned(), grant.system);
+            let Wishes { outputs: wanted, binary_default } = wishes;
+            write(Answer { id, system, version, reply, receipt, wanted, binary_default })
+        };
+        let written = self.conclude(entry, conclusion, snapshot.limits, answered).await?;
 
         self.audit.metrics.exchange_us.record(self.audit.clock.monotonic_us().saturating_sub(started_us));
-        let (version, Wishes { outputs: wanted, binary_default }) = (grant.version.name(), wishes);
-        Ok(Answer { id, system: grant.system, version, reply, receipt, wanted, binary_default })
+        Ok(written)
     }
 
     /// Screen, call, screen. Each step takes what only the step before it makes.
@@ -173,12 +191,13 @@ impl Gateway {
     }
 
     /// Closes the entry and waits until both entries are durable; only then may anything leave.
-    async fn conclude(
+    async fn conclude<R>(
         &self,
         mut entry: OpenEntry<'_>,
         conclusion: Conclusion<Screened<InferenceReply>>,
         limits: Limits,
-    ) -> Result<(Screened<InferenceReply>, Receipt), Box<Refused>> {
+        answered: impl FnOnce(Screened<InferenceReply>, Receipt) -> R,
+    ) -> Result<R, Box<Refused>> {
         let Conclusion { verdicts, model, model_us, result } = conclusion;
         // A full queue passes; an exchange without its closing entry would stay for ever.
         let mut tries = 0;
@@ -186,25 +205,29 @@ impl Gateway {
             match entry.close(&verdicts, model, model_us, result.as_ref().map(Screened::get)) {
                 Err(Refusal::Busy { .. }) if tries < CLOSE_TRIES_MAX => {
                     tries += 1;
-                    tokio::time::sleep(CLOSE_PAUSE).await;
+                    // Timers are large: in a box they do not make every exchange's state large.
+                    Box::pin(tokio::time::sleep(CLOSE_PAUSE)).await;
                 }
                 closed => break closed?,
             }
         };
-        let waits_from_us = self.audit.clock.monotonic_us();
-        let limit = Duration::from_millis(limits.exchange_ms_max);
-        let durable =
-            tokio::time::timeout(limit, closed.durable()).await.unwrap_or(Err(Refusal::LedgerUnavailable));
-        closed.waited(self.audit.clock.monotonic_us().saturating_sub(waits_from_us));
         let (ledger_index, advice) = (closed.index(), closed.advice);
-        durable?;
-        match (result, model) {
-            (Ok(reply), Some(model)) => Ok((reply, Receipt { ledger_index, model, advice, verdicts })),
+        let outcome = match (result, model) {
+            (Ok(reply), Some(model)) => {
+                Ok(answered(reply, Receipt { ledger_index, model, advice, verdicts }))
+            }
             (Ok(_), None) => Err(Box::new(Refusal::LedgerUnavailable.into())),
             (Err(refusal), model) => {
                 Err(Box::new(Refused { refusal, ledger_index: Some(ledger_index), model, verdicts }))
             }
-        }
+        };
+        let waits_from_us = self.audit.clock.monotonic_us();
+        let limit = Duration::from_millis(limits.exchange_ms_max);
+        let durable = Box::pin(tokio::time::timeout(limit, closed.durable())).await;
+        closed.waited(self.audit.clock.monotonic_us().saturating_sub(waits_from_us));
+        // An outcome whose entries are not known to be on the disk goes no further than here.
+        durable.unwrap_or(Err(Refusal::LedgerUnavailable))?;
+        outcome
     }
 
     /// Says whose key came with the request.
@@ -278,6 +301,11 @@ impl Gateway {
     /// Swaps what is served; exchanges that are open end with what they began with.
     pub fn replace(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// What bodies may hold now.
+    pub fn wire_limits(&self) -> oip::Limits {
+        self.snapshot.load().limits.wire
     }
 
     /// What is served now.

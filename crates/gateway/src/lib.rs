@@ -5,6 +5,7 @@
 
 mod audit;
 mod budget;
+mod entry;
 mod event;
 mod gateway;
 mod journal;

@@ -40,14 +40,14 @@ pub(crate) async fn call(
                 };
                 tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(panicked(metrics)))
             };
-            tokio::time::timeout(limit, pooled).await.unwrap_or_else(|_| Err(timed_out()))
+            Box::pin(tokio::time::timeout(limit, pooled)).await.unwrap_or_else(|_| Err(timed_out()))
         }
         Backend::Remote(remote) => {
             let asked = async {
                 let _slot = version.slots.acquire().await.map_err(|_| Refusal::Busy { retry_after_s: 1 })?;
                 remote.infer(&request).await.map_err(|error| refusal(system, error))
             };
-            tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| Err(timed_out()))
+            Box::pin(tokio::time::timeout(limit, asked)).await.unwrap_or_else(|_| Err(timed_out()))
         }
     }
 }

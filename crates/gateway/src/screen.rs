@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use detect::{Context, Screened, Screening};
+use detect::{Context, GuardSet, Screened, Screening};
 use domain::{
     ClientId, Clock, GuardMode, GuardVerdict, InferenceReply, InferenceRequest, OnInconclusive, Outcome,
 };
@@ -20,23 +20,25 @@ const FAULT: &str = "guard-fault";
 const INLINE_VALUES_MAX: usize = 8_192;
 
 /// What both screenings of an exchange need.
-#[derive(Clone)]
-pub(crate) struct Screener {
-    version: Arc<Version>,
-    client: ClientId,
-    clock: Arc<dyn Clock>,
+pub(crate) struct Screener<'a> {
+    version: &'a Arc<Version>,
+    client: &'a ClientId,
+    clock: &'a Arc<dyn Clock>,
     pooled: bool,
 }
 
-impl Screener {
+/// One of the two screenings.
+type Screen<V> = fn(&GuardSet, V, &Context<'_>) -> Screening<V>;
+
+impl<'a> Screener<'a> {
     pub(crate) fn new(
-        version: &Arc<Version>,
-        client: &ClientId,
-        clock: &Arc<dyn Clock>,
+        version: &'a Arc<Version>,
+        client: &'a ClientId,
+        clock: &'a Arc<dyn Clock>,
         rows: usize,
     ) -> Self {
         let pooled = rows.saturating_mul(version.schema.width()) > INLINE_VALUES_MAX;
-        Self { version: Arc::clone(version), client: client.clone(), clock: Arc::clone(clock), pooled }
+        Self { version, client, clock, pooled }
     }
 
     /// Screens the request; what the guards said is added to `verdicts` either way.
@@ -46,9 +48,8 @@ impl Screener {
         verdicts: &mut Vec<GuardVerdict>,
         metrics: &Metrics,
     ) -> Result<Screened<InferenceRequest>, Refusal> {
-        let own = self.clone();
-        let screen = move || own.version.guards.screen_request(request, &own.context());
-        settle(self.caught(screen, metrics).await, verdicts).map_err(|guards| Refusal::Blocked { guards })
+        let screening = self.caught(GuardSet::screen_request, request, metrics).await;
+        settle(screening, verdicts).map_err(|guards| Refusal::Blocked { guards })
     }
 
     /// Screens the reply; what the guards said is added to `verdicts` either way.
@@ -58,31 +59,23 @@ impl Screener {
         verdicts: &mut Vec<GuardVerdict>,
         metrics: &Metrics,
     ) -> Result<Screened<InferenceReply>, Refusal> {
-        let own = self.clone();
-        let screen = move || own.version.guards.screen_reply(reply, &own.context());
-        settle(self.caught(screen, metrics).await, verdicts).map_err(|guards| Refusal::Withheld { guards })
+        let screening = self.caught(GuardSet::screen_reply, reply, metrics).await;
+        settle(screening, verdicts).map_err(|guards| Refusal::Withheld { guards })
     }
 
-    fn context(&self) -> Context<'_> {
-        Context {
-            client: &self.client,
-            at: self.clock.now(),
-            clock: &*self.clock,
-            history: &self.version.history,
-        }
-    }
-
-    async fn caught<T: Send + 'static>(
+    async fn caught<V: Send + 'static>(
         &self,
-        screen: impl FnOnce() -> Screening<T> + Send + 'static,
+        screen: Screen<V>,
+        value: V,
         metrics: &Metrics,
-    ) -> Screening<T> {
+    ) -> Screening<V> {
         let ended = if self.pooled {
-            // A slot bounds the pool; the semaphore is never closed.
-            let _slot = self.version.slots.acquire().await;
-            tokio::task::spawn_blocking(screen).await.ok()
+            // In a box, so that it does not make the state of small exchanges large.
+            Box::pin(self.elsewhere(screen, value)).await
         } else {
-            catch_unwind(AssertUnwindSafe(screen)).ok()
+            let work =
+                || screen(&self.version.guards, value, &context(self.version, self.client, &**self.clock));
+            catch_unwind(AssertUnwindSafe(work)).ok()
         };
         ended.unwrap_or_else(|| {
             metrics.panics.fetch_add(1, Ordering::Relaxed);
@@ -91,10 +84,30 @@ impl Screener {
     }
 }
 
+impl Screener<'_> {
+    /// Screens in the pool; none when that panicked.
+    async fn elsewhere<V: Send + 'static>(&self, screen: Screen<V>, value: V) -> Option<Screening<V>> {
+        // A slot bounds the pool; the semaphore is never closed.
+        let _slot = self.version.slots.acquire().await;
+        let (version, client) = (Arc::clone(self.version), self.client.clone());
+        let clock = Arc::clone(self.clock);
+        let work = move || screen(&version.guards, value, &context(&version, &client, &*clock));
+        tokio::task::spawn_blocking(work).await.ok()
+    }
+}
+
+fn context<'c>(version: &'c Version, client: &'c ClientId, clock: &'c dyn Clock) -> Context<'c> {
+    Context { client, at: clock.now(), clock, history: &version.history }
+}
+
 fn settle<T>(screening: Screening<T>, all: &mut Vec<GuardVerdict>) -> Result<Screened<T>, Vec<String>> {
     match screening {
-        Screening::Passed { screened, verdicts } => {
-            all.extend(verdicts);
+        Screening::Passed { screened, mut verdicts } => {
+            if all.is_empty() {
+                *all = verdicts;
+            } else {
+                all.append(&mut verdicts);
+            }
             Ok(screened)
         }
         Screening::Blocked { verdicts } => {

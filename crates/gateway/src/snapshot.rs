@@ -119,6 +119,7 @@ pub struct Version {
     pub outputs: Vec<TensorSpec>,
     /// Bounds the calls that leave the worker thread.
     pub(crate) slots: Arc<Semaphore>,
+    name: String,
     counters: OnceLock<Vec<GuardCounters>>,
 }
 
@@ -167,7 +168,8 @@ impl Version {
             outputs = local.output_specs();
         }
         let slots = Arc::new(Semaphore::new(concurrency_max.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { model, backend, guards, history, schema, inputs, outputs, slots, counters: OnceLock::new() }
+        let (name, counters) = (model.short(), OnceLock::new());
+        Self { model, backend, guards, history, schema, inputs, outputs, slots, name, counters }
     }
 
     /// Counts a verdict. The counters are looked up once for a version, not once for a verdict.
@@ -186,8 +188,8 @@ impl Version {
     }
 
     /// The name of the version on the wire: the first 12 digits of the model's digest.
-    pub fn name(&self) -> String {
-        self.model.short()
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 

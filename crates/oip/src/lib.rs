@@ -18,6 +18,6 @@ pub use error::WireError;
 pub use fuzz::{fuzz_grpc, fuzz_rest};
 pub use limits::Limits;
 pub use message::{
-    Answer, Ask, BINARY_EXTENSION, Call, Encoding, HEADER_LENGTH, ModelMetadata, Param, Params,
+    Answer, Ask, BINARY_EXTENSION, Call, Encoding, HEADER_LENGTH, ModelMetadata, Param, Params, Reply,
     RequestedOutput, ServerMetadata, TensorSpec, Wants, Written,
 };

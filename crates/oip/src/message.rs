@@ -96,6 +96,21 @@ pub struct Answer {
     pub outputs: Vec<Tensor>,
 }
 
+/// An answer in borrowed parts, for a server that answers thousands a second. No `Debug`: outputs are the patient's.
+#[derive(Clone, Copy)]
+pub struct Reply<'a> {
+    /// The model that answered.
+    pub model_name: &'a str,
+    /// Its version, if it has one.
+    pub model_version: Option<&'a str>,
+    /// The request's id, echoed.
+    pub id: Option<&'a str>,
+    /// Parameters, already written as a JSON object.
+    pub parameters: &'a [u8],
+    /// Output tensors.
+    pub outputs: &'a [Tensor],
+}
+
 /// A body ready to send.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Written {

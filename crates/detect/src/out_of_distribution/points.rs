@@ -1,5 +1,7 @@
 //! Scores for points in space: rows of a table, or activations of a model.
 
+use std::sync::OnceLock;
+
 use numeric::{
     Matrix, Principal, RobustCovariance, principal_components, quantile, robust_covariance, robust_scale,
 };
@@ -20,8 +22,39 @@ pub(crate) struct Points {
     principal: Option<Principal>,
     covariance: RobustCovariance,
     anchors: Matrix,
+    #[serde(skip)]
+    blocks: Blocks,
     /// Middle and spread of the logarithm of both distances on calibration data.
     levels: [Level; 2],
+}
+
+/// Anchors compared at once.
+const TOGETHER: usize = 32;
+
+/// The anchors once more, [`TOGETHER`] at a time and axis by axis, so that one instruction serves many; made at first use. What
+/// is missing in the last block is infinitely far away.
+#[derive(Debug, Clone, Default)]
+struct Blocks(OnceLock<Vec<[f32; TOGETHER]>>);
+
+/// They say the same as the anchors.
+impl PartialEq for Blocks {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Blocks {
+    fn of(&self, anchors: &Matrix) -> &[[f32; TOGETHER]] {
+        self.0.get_or_init(|| {
+            let blocks = anchors.rows.div_ceil(TOGETHER);
+            let mut all = vec![[f32::INFINITY; TOGETHER]; blocks * anchors.cols];
+            for (r, anchor) in anchors.iter_rows().enumerate() {
+                let block = &mut all[r / TOGETHER * anchors.cols..];
+                block.iter_mut().zip(anchor).for_each(|(axis, v)| axis[r % TOGETHER] = *v);
+            }
+            all
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -82,7 +115,8 @@ impl Points {
             .ok_or(FitError::Degenerate { what: "fit" })?;
         let anchors = some_rows(&scaled, anchors_max, seed.wrapping_add(1));
         let levels = [Level { middle: 0.0, spread: 1.0 }; 2];
-        Ok(Self { floors, centre, per_spread, principal, covariance, anchors, levels })
+        let blocks = Blocks::default();
+        Ok(Self { floors, centre, per_spread, principal, covariance, anchors, blocks, levels })
     }
 
     /// Brings both distances to one scale on held-out data and gives its scores.
@@ -151,15 +185,9 @@ impl Points {
 
     /// Mean distance to the [`NEIGHBOURS`] nearest anchors.
     fn nearest(&self, point: &[f32]) -> f32 {
+        let blocks = self.blocks.of(&self.anchors);
         let mut best = [f32::INFINITY; NEIGHBOURS];
-        for anchor in self.anchors.data.chunks_exact(self.anchors.cols.max(1)) {
-            let d = squared_distance(point, anchor);
-            if d < best[NEIGHBOURS - 1] {
-                let at = best.iter().position(|b| d < *b).unwrap_or(NEIGHBOURS - 1);
-                best[at..].rotate_right(1);
-                best[at] = d;
-            }
-        }
+        pulp::Arch::new().dispatch(Look { blocks, point, best: &mut best });
         let found = best.iter().filter(|d| d.is_finite());
         let (sum, count) = found.fold((0.0, 0.0_f32), |(s, n), d| (s + d.sqrt(), n + 1.0));
         sum / count.max(1.0)
@@ -186,18 +214,39 @@ fn scale(value: f32, centre: f32, per_spread: f32) -> f32 {
     ((value - centre) * per_spread).clamp(-CLIP, CLIP)
 }
 
-/// Squared Euclidean distance in eight lanes, which the compiler turns into vector instructions.
-fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; 8];
-    let (mut xs, mut ys) = (a.chunks_exact(8), b.chunks_exact(8));
-    for (x, y) in xs.by_ref().zip(ys.by_ref()) {
-        for k in 0..8 {
-            let d = x[k] - y[k];
-            lanes[k] += d * d;
+/// Keeps the smallest squared distances between `point` and the anchors. Inlined into what `pulp` compiles for each kind of
+/// processor; sums are taken axis by axis whatever its vectors' width, so that all give the same bits.
+struct Look<'a> {
+    blocks: &'a [[f32; TOGETHER]],
+    point: &'a [f32],
+    best: &'a mut [f32; NEIGHBOURS],
+}
+
+impl pulp::WithSimd for Look<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self { blocks, point, best } = self;
+        for block in blocks.chunks_exact(point.len().max(1)) {
+            let mut sums = [0.0_f32; TOGETHER];
+            for (axis, x) in block.iter().zip(point) {
+                for k in 0..TOGETHER {
+                    let d = x - axis[k];
+                    sums[k] += d * d;
+                }
+            }
+            for d in sums {
+                if d < best[NEIGHBOURS - 1] {
+                    // Each keeps the smaller and hands the larger on.
+                    let mut rest = d;
+                    for kept in best.iter_mut() {
+                        (*kept, rest) = (kept.min(rest), kept.max(rest));
+                    }
+                }
+            }
         }
     }
-    let rest: f32 = xs.remainder().iter().zip(ys.remainder()).map(|(x, y)| (x - y) * (x - y)).sum();
-    lanes.iter().sum::<f32>() + rest
 }
 
 /// At most `max` rows, drawn with `seed` and kept in their order.
@@ -221,4 +270,43 @@ fn rotate(axes: &Principal, data: &Matrix) -> Matrix {
         })
         .collect();
     Matrix { rows: data.rows, cols: axes.len(), data: rows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The five nearest, found one by one and sorted.
+    fn slowly(points: &Points, point: &[f32]) -> f64 {
+        let mut all: Vec<f64> = points
+            .anchors
+            .iter_rows()
+            .map(|a| a.iter().zip(point).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt())
+            .collect();
+        all.sort_unstable_by(f64::total_cmp);
+        all.truncate(NEIGHBOURS);
+        #[expect(clippy::cast_precision_loss, reason = "at most five")]
+        let count = all.len() as f64;
+        all.iter().sum::<f64>() / count
+    }
+
+    #[test]
+    fn the_nearest_anchors_are_found_at_every_number_of_them() {
+        let mut rng = numeric::Rng::new(11, 0);
+        #[expect(clippy::cast_possible_truncation, reason = "test")]
+        let mut rows = |n: usize| -> Vec<Vec<f32>> {
+            (0..n).map(|_| (0..7).map(|_| rng.normal() as f32).collect()).collect()
+        };
+        let data = Matrix::from_rows(&rows(200)).unwrap();
+        let fitted = Points::fit(&data, 200, 1).unwrap();
+        let asked = rows(20);
+        for n in [1, 4, 5, TOGETHER - 1, TOGETHER, TOGETHER + 1, 200] {
+            let anchors = fitted.anchors.select(&(0..n).collect::<Vec<_>>());
+            let points = Points { anchors, blocks: Blocks::default(), ..fitted.clone() };
+            for point in &asked {
+                let (found, expected) = (f64::from(points.nearest(point)), slowly(&points, point));
+                assert!((found - expected).abs() <= expected * 1e-5, "{n} anchors: {found}, {expected}");
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod write;
 
 pub(crate) use parse::output_wish;
 pub use parse::{parse_request, parse_response};
-pub use write::{write_request, write_response};
+pub use write::{write_reply, write_request, write_response};
 
 use crate::limits::{Limits, NAME_BYTES_MAX, STRING_BYTES_MAX};
 use crate::scan::Scan;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use domain::{Tensor, TensorData};
 use serde::Serialize;
 
-use crate::message::{Answer, Ask, Encoding, Params, Wants, Written};
+use crate::message::{Answer, Ask, Encoding, Params, Reply, Wants, Written};
 use crate::{WireError, binary};
 
 /// Writes an answer, each output as JSON or as binary data as `wants` says.
@@ -13,22 +13,23 @@ use crate::{WireError, binary};
 /// # Errors
 /// [`WireError::NeedsBinary`] when JSON is wanted for what JSON cannot carry.
 pub fn write_response(answer: &Answer, wants: &Wants<'_>) -> Result<Written, WireError> {
-    let mut out = Body::with_capacity(&answer.outputs);
-    out.raw(b"{\"model_name\":");
-    text(&answer.model_name, &mut out.json);
-    if let Some(version) = &answer.model_version {
-        out.raw(b",\"model_version\":");
-        text(version, &mut out.json);
-    }
+    let mut out = Body::with_capacity(&answer.outputs, 256);
+    out.model(&answer.model_name, answer.model_version.as_deref());
     out.head(answer.id.as_deref(), &answer.parameters);
-    out.raw(b",\"outputs\":[");
-    for (i, tensor) in answer.outputs.iter().enumerate() {
-        out.comma(i);
-        let encoding = if wants.is_binary(tensor.name()) { Encoding::Binary } else { Encoding::Json };
-        out.tensor(tensor, encoding)?;
-    }
-    out.raw(b"]}");
-    Ok(out.finish())
+    out.outputs(&answer.outputs, wants)
+}
+
+/// As [`write_response`], from borrowed parts.
+///
+/// # Errors
+/// As there.
+pub fn write_reply(reply: &Reply<'_>, wants: &Wants<'_>) -> Result<Written, WireError> {
+    let mut out = Body::with_capacity(reply.outputs, 256 + reply.parameters.len());
+    out.model(reply.model_name, reply.model_version);
+    out.id(reply.id);
+    out.raw(b",\"parameters\":");
+    out.raw(reply.parameters);
+    out.outputs(reply.outputs, wants)
 }
 
 /// Writes a request, as a client does: all inputs in one way, all outputs asked for in the same.
@@ -36,7 +37,7 @@ pub fn write_response(answer: &Answer, wants: &Wants<'_>) -> Result<Written, Wir
 /// # Errors
 /// [`WireError::NeedsBinary`] when JSON is wanted for what JSON cannot carry.
 pub fn write_request(ask: &Ask<'_>, encoding: Encoding) -> Result<Written, WireError> {
-    let mut out = Body::with_capacity(ask.inputs);
+    let mut out = Body::with_capacity(ask.inputs, 256);
     out.raw(b"{\"inputs\":[");
     for (i, tensor) in ask.inputs.iter().enumerate() {
         out.comma(i);
@@ -75,10 +76,10 @@ struct Body {
 }
 
 impl Body {
-    /// Room for about what the tensors will take, so that vectors grow once or not at all.
-    fn with_capacity(tensors: &[Tensor]) -> Self {
+    /// Room for about what the tensors and `beside` bytes will take, so that vectors grow once or not at all.
+    fn with_capacity(tensors: &[Tensor], beside: usize) -> Self {
         let elements: usize = tensors.iter().map(|t| t.data().len()).sum();
-        Self { json: Vec::with_capacity(256 + tensors.len() * 64 + elements * 10), binary: Vec::new() }
+        Self { json: Vec::with_capacity(beside + tensors.len() * 64 + elements * 10), binary: Vec::new() }
     }
 
     fn raw(&mut self, bytes: &[u8]) {
@@ -91,12 +92,39 @@ impl Body {
         }
     }
 
-    /// `id` and `parameters`, if there are any, with the comma in front.
-    fn head(&mut self, id: Option<&str>, parameters: &Params) {
+    /// The beginning of an answer.
+    fn model(&mut self, name: &str, version: Option<&str>) {
+        self.raw(b"{\"model_name\":");
+        text(name, &mut self.json);
+        if let Some(version) = version {
+            self.raw(b",\"model_version\":");
+            text(version, &mut self.json);
+        }
+    }
+
+    /// The outputs of an answer, and its end.
+    fn outputs(mut self, outputs: &[Tensor], wants: &Wants<'_>) -> Result<Written, WireError> {
+        self.raw(b",\"outputs\":[");
+        for (i, tensor) in outputs.iter().enumerate() {
+            self.comma(i);
+            let encoding = if wants.is_binary(tensor.name()) { Encoding::Binary } else { Encoding::Json };
+            self.tensor(tensor, encoding)?;
+        }
+        self.raw(b"]}");
+        Ok(self.finish())
+    }
+
+    /// `id`, if there is one, with the comma in front.
+    fn id(&mut self, id: Option<&str>) {
         if let Some(id) = id {
             self.raw(b",\"id\":");
             text(id, &mut self.json);
         }
+    }
+
+    /// `id` and `parameters`, if there are any, with the comma in front.
+    fn head(&mut self, id: Option<&str>, parameters: &Params) {
+        self.id(id);
         if !parameters.is_empty() {
             self.raw(b",\"parameters\":");
             put(parameters, &mut self.json);
@@ -169,7 +197,16 @@ fn elements(tensor: &Tensor, out: &mut Vec<u8>) -> Result<(), WireError> {
 
 /// A text in quotes.
 pub(super) fn text(text: &str, out: &mut Vec<u8>) {
-    put(text, out);
+    // Most texts are names, in which nothing is escaped.
+    let escaped = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\');
+    if !text.bytes().fold(false, |any, b| any | escaped(b)) {
+        out.reserve(text.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        put(text, out);
+    }
 }
 
 /// Appends JSON. Writing numbers, texts and maps with text keys into a vector cannot fail; if it ever did, the `null`

@@ -29,6 +29,7 @@ pub enum Command {
     KeyCreate { client: ClientId, roles: Vec<Role>, systems: Vec<SystemId>, days: Option<u32>, note: String },
     KeyList,
     KeyRevoke { key: KeyId },
+    KeyRotate { key: KeyId, overlap_days: u32 },
     SignIn { person: String },
     AuditVerify,
     AuditShow { first: u64, count: u64 },
@@ -87,9 +88,11 @@ pub async fn perform(
         | Command::AuditProve { .. }
         | Command::AuditKey
         | Command::AuditExport { .. } => perform_audit(hospital, who, command, progress).await,
-        Command::KeyCreate { .. } | Command::KeyList | Command::KeyRevoke { .. } | Command::SignIn { .. } => {
-            perform_keys(hospital, who, command).await
-        }
+        Command::KeyCreate { .. }
+        | Command::KeyList
+        | Command::KeyRevoke { .. }
+        | Command::KeyRotate { .. }
+        | Command::SignIn { .. } => perform_keys(hospital, who, command).await,
         other => perform_desk(hospital, who, other).await,
     }
 }
@@ -165,6 +168,19 @@ async fn perform_keys(hospital: &Hospital, who: &Principal, command: Command) ->
         Command::KeyRevoke { key } => {
             people::revoke_key(hospital, who, &key).await?;
             Reply::done(format!("key {key} opens nothing any more"))
+        }
+        Command::KeyRotate { key: old, overlap_days } => {
+            let new = people::rotate_key(hospital, who, &old, overlap_days).await?;
+            let text = format!(
+                "{}\n(key {} takes the place of {old}, which opens for {overlap_days} more days; it is shown this once only)",
+                new.secret.expose(),
+                new.id
+            );
+            Reply::new(
+                text,
+                serde_json::json!({ "id": new.id, "key": new.secret.expose(), "replaces": old }),
+                0,
+            )
         }
         Command::SignIn { person } => {
             hospital.demand(who, Action::ManageKeys, &Resource::Hospital)?;

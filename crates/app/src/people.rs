@@ -124,6 +124,36 @@ pub struct NewKey {
     pub secret: Secret,
 }
 
+fn fresh_id() -> Result<KeyId, AppError> {
+    let tail: String = random()?.iter().take(5).map(|b| format!("{b:02x}")).collect();
+    format!("k{tail}").parse().map_err(|_| AppError::Internal("key name".to_owned()))
+}
+
+/// Makes the successor of a key, for the same client, roles and systems. The old one opens for `overlap_days` more.
+///
+/// # Errors
+/// When `who` may not, there is no such key, it has ended, or the overlap is too long.
+pub async fn rotate_key(
+    hospital: &Hospital,
+    who: &Principal,
+    old: &KeyId,
+    overlap_days: u32,
+) -> Result<NewKey, AppError> {
+    let keys = hospital.keys().await?;
+    let known = keys.iter().find(|k| k.id == *old);
+    let known = known.ok_or_else(|| AppError::BadInput(format!("there is no key `{old}`")))?;
+    hospital.demand(who, Action::ManageKeys, &Resource::Client(known.client.clone()))?;
+    let id = fresh_id()?;
+    let (retired, successor, secret) =
+        access::rotate_key(known, id.clone(), fresh()?, hospital.now(), overlap_days)
+            .map_err(|e| AppError::BadInput(e.to_string()))?;
+    let what = format!("{old} by {id} for {}", known.client);
+    hospital.record_action(who.id().as_str(), "key-rotated", &what, None).await?;
+    hospital.db.rotate_key(&retired, &successor).await.map_err(state)?;
+    hospital.touch_serving();
+    Ok(NewKey { id, secret })
+}
+
 /// Makes an API key for a client.
 ///
 /// # Errors
@@ -142,8 +172,7 @@ pub async fn create_key(
         hospital.system(system)?;
     }
     let scope = Scope::only(systems.iter().cloned()).map_err(|e| AppError::BadInput(e.to_string()))?;
-    let tail: String = random()?.iter().take(5).map(|b| format!("{b:02x}")).collect();
-    let id: KeyId = format!("k{tail}").parse().map_err(|_| AppError::Internal("key name".to_owned()))?;
+    let id = fresh_id()?;
     let grant = KeyGrant {
         id: id.clone(),
         client: client.clone(),

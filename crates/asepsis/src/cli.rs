@@ -171,6 +171,13 @@ pub enum KeyVerb {
     List,
     /// Take a key away
     Revoke { key: KeyId },
+    /// Make the successor of a key; the old one opens for some days more, so that its client can change over
+    Rotate {
+        key: KeyId,
+        /// Days for which both open (0 to 90)
+        #[arg(long, default_value_t = 7, value_name = "DAYS")]
+        overlap_days: u32,
+    },
 }
 
 #[derive(Subcommand)]
@@ -282,6 +289,9 @@ fn command(verb: &Verb, place: &local::Place) -> anyhow::Result<Command> {
         },
         Verb::Key(KeyVerb::List) => Command::KeyList,
         Verb::Key(KeyVerb::Revoke { key }) => Command::KeyRevoke { key: key.clone() },
+        Verb::Key(KeyVerb::Rotate { key, overlap_days }) => {
+            Command::KeyRotate { key: key.clone(), overlap_days: *overlap_days }
+        }
         Verb::Audit(AuditVerb::Verify { .. }) => Command::AuditVerify,
         Verb::Audit(AuditVerb::Show { first, count }) => Command::AuditShow { first: *first, count: *count },
         Verb::Audit(AuditVerb::Prove { index }) => Command::AuditProve { index: *index },

@@ -23,6 +23,7 @@ mod pickle;
 mod program;
 mod rds;
 mod safetensors;
+mod sentencepiece;
 mod seven_zip;
 mod tar;
 mod tensorflow;
@@ -115,6 +116,7 @@ pub(crate) const FORMATS: &[&dyn Format] = &[
     &compressed::ZSTD,
     &compressed::LZ4,
     &compressed::ZLIB,
+    &sentencepiece::SentencePiece,
     &seven_zip::SevenZip,
     &torch_legacy::Legacy,
     &media::Media,

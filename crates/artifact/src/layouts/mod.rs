@@ -1,9 +1,15 @@
 //! Formats that consist of several files: a repository, a bundle, a zip with a layout of its own. One file each.
 
+mod archives;
 mod coreml;
+mod hugging_face;
 mod keras;
+mod mlflow;
+mod monai_bundle;
+mod nnunet;
 mod onnx_external;
 mod openvino;
+mod repository;
 mod tensorflow;
 mod torch;
 
@@ -62,6 +68,14 @@ pub(crate) const LAYOUTS: &[&dyn Layout] = &[
     &tensorflow::TensorFlow,
     &torch::Torch,
     &torch::Exported,
+    &archives::SentenceTransformers,
+    &archives::Skops,
+    &archives::TorchServe,
+    &archives::Nemo,
+    &mlflow::MlFlow,
+    &monai_bundle::MonaiBundle,
+    &nnunet::NnUnet,
+    &hugging_face::HuggingFace,
 ];
 
 /// Catalogue entries of all layouts.

@@ -382,7 +382,7 @@ fn evaluated(expressions: &[&str], bundle: bool, part: &mut Part, cx: &mut Conte
     }
     for (source, original) in all.iter().zip(expressions).filter(|(e, _)| !is_import(e)) {
         let before = judge.seen.len();
-        if let Err(reason) = judge.expression(source) {
+        if let Err(reason) = judge.expression(&source.replace(['\n', '\r'], " ")) {
             if bundle || looks_like_code(source) {
                 judge.source(source);
             }

@@ -3,7 +3,7 @@
 
 use domain::{Entry, Severity, catalogue_entry};
 
-use super::config::{ELSEWHERE, OUTSIDE, code_of, outside, target};
+use super::config::{OUTSIDE, code_of, outside, target};
 use super::document::{Document, Node};
 use super::{requirements, script};
 use crate::{Context, Part};
@@ -300,9 +300,4 @@ pub(crate) fn card(root: &Node, part: &mut Part) {
             facts.note(key, &texts.join(", "));
         }
     }
-}
-
-/// Used by layouts: whether a part has a remark of this rule.
-pub(crate) fn brings_code(part: &Part) -> bool {
-    part.findings.iter().any(|f| f.check == ELSEWHERE.id || f.check == LOADER.id)
 }

@@ -49,6 +49,8 @@ pub(crate) struct Judge {
     pub(super) source_at: usize,
     /// Inside the arguments of a function that reads data and nothing else, such as `json.load`.
     reads_data: bool,
+    /// Constants that were decoded so far: code that hides is dangerous whatever it does.
+    decoded: u32,
 }
 
 impl Judge {
@@ -64,6 +66,7 @@ impl Judge {
             modules: Vec::new(),
             source_at: 0,
             reads_data: false,
+            decoded: 0,
         }
     }
 
@@ -629,6 +632,7 @@ impl Judge {
                 .and_then(Value::constant)
                 .map_or(Value::Outside("decoded bytes".to_owned()), |t| decode("hex", t)),
             "codecs.decode" | "codecs.encode" => {
+                self.decoded += 1;
                 let kind = values.get(1).and_then(Value::constant).unwrap_or("utf-8").to_owned();
                 match first.and_then(Value::constant) {
                     Some(text) => decode(&kind, text),
@@ -641,6 +645,7 @@ impl Judge {
                 if last.contains("encode") {
                     return Some(Value::Unknown);
                 }
+                self.decoded += 1;
                 match first {
                     Some(Value::Text(text)) if !text.contains(HOLE) => decode(last, text),
                     _ => Value::Outside("decoded text".to_owned()),

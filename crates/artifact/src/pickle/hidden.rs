@@ -3,7 +3,7 @@
 use domain::Severity;
 
 use super::machine::Machine;
-use super::{Ignore, bytes, decode, report, rules};
+use super::{Ignore, bytes, decode, literal, looks, report, rules};
 use crate::source::Range;
 use crate::{Context, Part, ReadError, Source, Verdict};
 
@@ -97,13 +97,13 @@ pub(super) fn look_through(source: &dyn Source, at: u64, part: &mut Part, cx: &m
 pub(super) fn look_into(source: &dyn Source, at: u64, part: &mut Part, cx: &mut Context<'_>) {
     let Some((op, held, begin, length)) = bytes::argument(source, at, ENCODED_MAX) else { return };
     let name = format!("constant at byte {at}");
-    let child = if matches!(op, b'B' | b'C' | 0x8e | 0x96) {
+    let child = if matches!(op, b'B' | b'C' | 0x8e | 0x96) && !looks::encoded(&held) {
         cx.scan(&name, &Range::new(source, begin, length))
     } else {
         if length > ENCODED_MAX {
             return;
         }
-        let Some(text) = super::literal::text(op, &held) else { return };
+        let Some(text) = literal::text(op, &held) else { return };
         let decoded = if text.starts_with('\u{80}') {
             text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
         } else {

@@ -185,7 +185,15 @@ impl Judge {
                 }
             }
             Effect::Rebuilds => self.rebuilds(heap, source, call, name, level),
-            Effect::Pure | Effect::Class => {}
+            Effect::Opens => {
+                if !call.new && looks::suspicious(heap, source, call.args, 2).is_some() {
+                    let message = || {
+                        format!("the pickle opens something when it is loaded: `{}`", call.show(heap, source))
+                    };
+                    self.see_once(subject, &rules::READS_FILES, Severity::Medium, call.at, message);
+                }
+            }
+            Effect::Pure | Effect::Class => self.consumes(heap, source, call, name, subject),
             effect if effect.dangerous() => return self.dangerous(heap, source, call, &global, subject),
             _ => self.unknown(heap, source, call, &global, subject),
         }
@@ -202,14 +210,12 @@ impl Judge {
         subject: u64,
     ) -> bool {
         let known = global.known;
-        if known.basis != Basis::Table && known.class_like {
-            // Only the words of a class's name speak against it: making the object without its constructor is
-            // ordinary, and so is an enumeration.
-            if call.new || !looks::constructs(heap, source, call.args, known.effect) {
-                return true;
-            }
-        }
-        if call.new && known.basis != Basis::Table {
+        // Where the table does not name it, making an object without its constructor is ordinary. Hints are words
+        // that enumerations and models have too: then what the constructor is given decides.
+        let doubtful = known.basis == Basis::Hints && known.class_like;
+        if (call.new && known.basis != Basis::Table)
+            || (doubtful && !looks::constructs(heap, source, call.args, known.effect))
+        {
             return true;
         }
         let (rule, what) = of_effect(known.effect);
@@ -314,6 +320,47 @@ impl Judge {
         let message =
             || format!("the pickle calls `{}` when it is loaded: {reason}", call.show(heap, source));
         self.see_once(subject, &rules::CALLS_UNKNOWN, Severity::High, call.at, message);
+    }
+
+    /// Something that takes all items of an iterator which never ends, or almost.
+    fn consumes(&mut self, heap: &Heap, source: &dyn Source, call: &Call, name: &str, subject: u64) {
+        const CONSUMERS: [&str; 12] = [
+            "list",
+            "tuple",
+            "set",
+            "frozenset",
+            "sum",
+            "dict",
+            "bytes",
+            "any",
+            "all",
+            "deque",
+            "Counter",
+            "array",
+        ];
+        if !CONSUMERS.contains(&name) {
+            return;
+        }
+        let endless = |value: &Val| {
+            let View::Node(node @ Node { kind: Kind::Call | Kind::New, .. }) = heap.view(*value) else {
+                return false;
+            };
+            let View::Global(maker) = heap.view(node.head) else { return false };
+            if !maker.module.starts_with("itertools") {
+                return false;
+            }
+            match &*maker.name {
+                "count" | "cycle" | "product" | "permutations" | "combinations_with_replacement" => true,
+                "repeat" => node.total == 1,
+                _ => false,
+            }
+        };
+        if heap.items(call.args).is_some_and(|items| items.iter().any(endless)) {
+            let message = || {
+                format!("the pickle makes something endless when it is loaded: `{}`", call.show(heap, source))
+            };
+            self.see_once(subject, &rules::UNFOLDS_HUGE, Severity::High, call.at, message);
+        }
     }
 
     /// A call that makes as much as it is told.
@@ -495,7 +542,7 @@ impl Judge {
     /// A bytes constant: kept for later when it begins like something of its own.
     #[inline]
     pub(super) fn bytes_constant(&mut self, at: u64, inside: &[u8]) {
-        if self.carried.len() < CARRIED_MAX && looks::packed(inside) {
+        if self.carried.len() < CARRIED_MAX && (looks::packed(inside) || looks::encoded(inside)) {
             self.carried.push(at);
         } else if self.searched_bytes < SEARCHED_BYTES_MAX && looks::holds_import(inside) {
             self.searched_bytes += inside.len();

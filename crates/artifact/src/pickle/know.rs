@@ -33,6 +33,8 @@ pub(super) enum Effect {
     Class,
     /// A function that rebuilds what a pickler took apart.
     Rebuilds,
+    /// A class whose constructor opens what it is given; an object made without it is harmless.
+    Opens,
     /// Not known.
     Unknown,
 }
@@ -53,6 +55,7 @@ impl Effect {
             "f" => Self::Pure,
             "c" => Self::Class,
             "b" => Self::Rebuilds,
+            "o" => Self::Opens,
             _ => Self::Unknown,
         }
     }
@@ -78,8 +81,12 @@ impl Effect {
 pub(super) enum Basis {
     /// The name is in the table, or its module is as a whole.
     Table,
-    /// The words in its name.
+    /// The source of the function, or of the class's constructor, has it.
+    Source,
+    /// Words in its name that leave no doubt.
     Words,
+    /// Words in its name that have other meanings too.
+    Hints,
     /// Nothing speaks for or against it.
     Nothing,
 }
@@ -96,6 +103,9 @@ pub(super) struct Known {
 }
 
 const TABLE: &str = include_str!("known.txt");
+
+/// What `scripts/callables.py` read out of sources: one line per module, sorted.
+const INFERRED: &str = include_str!("inferred.txt");
 
 /// Names of the modules of the standard library, Python 2.7 to 3.14.
 const STANDARD: &str = include_str!("standard.txt");
@@ -149,7 +159,12 @@ pub(super) fn know(module: &str, name: &str, forget: &[String]) -> Known {
         return known(Effect::Reaches, Basis::Table);
     }
     if let Some(effect) = family(module).filter(|_| !forgotten) {
-        return known(effect, Basis::Table);
+        // That a module's classes are harmless says nothing of their methods.
+        let method = effect == Effect::Class && !class_like && name.contains('.');
+        return if method { known(Effect::Unknown, Basis::Nothing) } else { known(effect, Basis::Table) };
+    }
+    if let Some(effect) = inferred(module, name).filter(|_| !forgotten) {
+        return known(effect, Basis::Source);
     }
     if last.ends_with("Error") || last.ends_with("Exception") || last.ends_with("Warning") {
         return known(Effect::Class, Basis::Words);
@@ -157,9 +172,12 @@ pub(super) fn know(module: &str, name: &str, forget: &[String]) -> Known {
     if last.starts_with("__pyx_unpickle_") || (rebuild_like(last) && danger_words(last).is_none()) {
         return known(Effect::Rebuilds, Basis::Words);
     }
-    match danger_words(name).or_else(|| danger_modules(module)) {
+    match strong_words(name).or_else(|| danger_modules(module)) {
         Some(effect) => known(effect, Basis::Words),
-        None => known(Effect::Unknown, Basis::Nothing),
+        None => match danger_words(name) {
+            Some(effect) => known(effect, Basis::Hints),
+            None => known(Effect::Unknown, Basis::Nothing),
+        },
     }
 }
 
@@ -193,6 +211,16 @@ fn find(module: &str, name: &str, forget: &[String]) -> Option<Effect> {
         return Some(Effect::Class);
     }
     None
+}
+
+/// What the sources say.
+fn inferred(module: &str, name: &str) -> Option<Effect> {
+    static LINES: OnceLock<Vec<(&'static str, &'static str)>> = OnceLock::new();
+    let lines = LINES.get_or_init(|| INFERRED.lines().filter_map(|l| l.split_once(' ')).collect());
+    let at = lines.binary_search_by(|(m, _)| m.cmp(&module)).ok()?;
+    let (_, groups) = lines.get(at)?;
+    let mut groups = groups.split(' ').filter_map(|g| g.split_once('='));
+    groups.find(|(_, names)| names.split(',').any(|n| n == name)).map(|(letter, _)| Effect::of(letter))
 }
 
 /// What the table says of a whole module or of one above it.
@@ -353,6 +381,28 @@ fn words(name: &str) -> Vec<String> {
         words.push(word);
     }
     words
+}
+
+/// What words tell that have no other meaning in the name of a class or function.
+fn strong_words(name: &str) -> Option<Effect> {
+    words(name).iter().find_map(|w| {
+        Some(match w.as_str() {
+            "exec" | "eval" | "popen" | "shell" | "subprocess" | "interpreter" | "console" | "debugger"
+            | "terminal" | "myeval" | "runstring" | "runcode" | "runsource" | "dlopen" | "cdll" | "pdb"
+            | "backdoor" | "ffmpeg" | "latex" | "lua" | "octave" | "matlab" | "javascript" | "repl" => {
+                Effect::Executes
+            }
+            "http" | "https" | "ftp" | "smtp" | "imap" | "nntp" | "telnet" | "ssh" | "socket" | "urlopen"
+            | "urlretrieve" | "downloader" | "dns" | "rpc" | "websocket" | "webhook" | "browser" | "wsgi"
+            | "mqtt" | "kafka" | "redis" | "mongo" | "elasticsearch" | "webdriver" | "ldap" => {
+                Effect::Network
+            }
+            "unpickler" | "unmarshal" => Effect::Deserialises,
+            "importer" => Effect::Imports,
+            "rmtree" | "sqlite" => Effect::Writes,
+            _ => return None,
+        })
+    })
 }
 
 /// What the words of a name tell.

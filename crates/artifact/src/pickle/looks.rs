@@ -124,7 +124,14 @@ fn is_address(text: &str) -> bool {
         !s.is_empty() && s.len() < 12 && s.chars().all(|c| c.is_ascii_alphanumeric() || c == '+')
     });
     let dotted = text.split('.').count() == 4 && text.split('.').all(|n| n.parse::<u8>().is_ok());
-    has_scheme || dotted || text == "localhost"
+    let (_, top) = text.rsplit_once('.').unwrap_or_default();
+    let tops = [
+        "com", "org", "net", "io", "example", "invalid", "local", "internal", "ru", "cn", "xyz", "onion",
+        "test",
+    ];
+    let host = tops.contains(&top)
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-'));
+    has_scheme || dotted || host || text == "localhost"
 }
 
 fn is_path(text: &str) -> bool {

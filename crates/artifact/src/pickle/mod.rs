@@ -192,10 +192,17 @@ pub(crate) enum Probe {
 
 /// Looks at the first bytes of something.
 pub(crate) fn probe(head: &[u8], cx: &mut Context<'_>) -> Probe {
+    probe_source(&head, cx)
+}
+
+/// As [`probe`], of a source.
+pub(crate) fn probe_source(source: &dyn Source, cx: &mut Context<'_>) -> Probe {
     let mut ignore = Ignore;
-    let mut machine = Machine::new(&head, &mut ignore);
+    let mut machine = Machine::new(source, &mut ignore);
     let Ok((end, why)) = machine.run(0, cx) else { return Probe::No };
     machine.finish(0, end);
+    let head = source.head(3).unwrap_or_default();
+    let head = &*head;
     match why {
         _ if machine.judge.acts() => Probe::Harmful,
         End::Stop => Probe::Whole(end),

@@ -16,6 +16,8 @@ pub(crate) mod rules;
 mod show;
 mod size;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use crate::{Context, Part, Range, ReadError, Source};

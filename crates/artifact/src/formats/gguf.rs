@@ -448,7 +448,6 @@ fn fact(part: &mut Part, key: &str, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{Limits, Verdict, scan};
 
     enum V {

@@ -330,8 +330,8 @@ mod tests {
         message(0x06, &[&[1, 8, 64, 1][..], b"w", &(value.len() as u16).to_le_bytes(), &value].concat())
     }
 
-    fn read(bytes: &Vec<u8>) -> Part {
-        scan("m.h5", bytes, &Limits::default())
+    fn read(bytes: &[u8]) -> Part {
+        scan("m.h5", &bytes, &Limits::default())
     }
 
     #[test]
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_inconclusive() {
         let whole = file(&[attribute("a", "b")]);
-        assert_eq!(read(&whole[..whole.len() - 12].to_vec()).verdict(), Verdict::Inconclusive);
+        assert_eq!(read(&whole[..whole.len() - 12]).verdict(), Verdict::Inconclusive);
     }
 
     proptest::proptest! {

@@ -402,15 +402,14 @@ fn fact(part: &mut Part, key: &str, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{Limits, Verdict, scan};
 
     fn file(header: &str, data: usize) -> Vec<u8> {
         [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &vec![0; data]].concat()
     }
 
-    fn verdict(bytes: &Vec<u8>) -> Verdict {
-        scan("m.safetensors", bytes, &Limits::default()).verdict()
+    fn verdict(bytes: &[u8]) -> Verdict {
+        scan("m.safetensors", &bytes, &Limits::default()).verdict()
     }
 
     #[test]

@@ -311,8 +311,8 @@ mod tests {
         vec![F::U32(32), F::Text(name), F::None, F::U32(32)]
     }
 
-    fn read(bytes: &Vec<u8>) -> Part {
-        scan("m.tflite", bytes, &Limits::default())
+    fn read(bytes: &[u8]) -> Part {
+        scan("m.tflite", &bytes, &Limits::default())
     }
 
     #[test]

@@ -266,7 +266,7 @@ impl Walk<'_, '_> {
                 datatype: attribute(attributes, "dataType").unwrap_or_default().to_owned(),
                 shape: Vec::new(),
             }),
-            _ if name.ends_with("Model") && name != "MiningModel" || name == "MiningModel" => {
+            _ if name.ends_with("Model") => {
                 facts.operator(name);
                 if facts.architecture.is_none() {
                     facts.architecture = Some(name.to_owned());

@@ -70,13 +70,6 @@ impl<'a> Table<'a> {
         self.field(index).and_then(|at| self.flat.number(at, width)).unwrap_or(0)
     }
 
-    /// A table.
-    pub(crate) fn table(&self, index: u64) -> Option<Table<'a>> {
-        let at = self.field(index)?;
-        let at = at.checked_add(self.flat.number(at, 4)?)?;
-        Some(Table { flat: self.flat, at })
-    }
-
     /// A vector; `None` when it is left out, does not fit, or has more than `most` elements of `width` bytes.
     pub(crate) fn vector(&self, index: u64, width: u64, most: u64) -> Option<Vector<'a>> {
         let at = self.field(index)?;

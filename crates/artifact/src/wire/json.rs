@@ -408,20 +408,6 @@ impl Value {
     pub(crate) fn text_of(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Value::text)
     }
-
-    /// Values directly inside.
-    pub(crate) fn children(&self) -> Box<dyn Iterator<Item = &Value> + '_> {
-        match self {
-            Self::List(list) => Box::new(list.iter()),
-            Self::Object(members) => Box::new(members.iter().map(|(_, v)| v)),
-            _ => Box::new(std::iter::empty()),
-        }
-    }
-
-    /// Whether it is JSON `null`.
-    pub(crate) fn is_null(&self) -> bool {
-        matches!(self, Self::Plain(word) if word == "null")
-    }
 }
 
 /// A tree and the keys that occur twice in one object.

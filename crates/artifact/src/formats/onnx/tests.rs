@@ -32,11 +32,11 @@ fn tensor(parts: &[Vec<u8>]) -> Vec<u8> {
     message(5, parts)
 }
 
-fn read(bytes: &Vec<u8>) -> Part {
-    scan("m", bytes, &Limits::default())
+fn read(bytes: &[u8]) -> Part {
+    scan("m", &bytes, &Limits::default())
 }
 
-fn check(bytes: &Vec<u8>, verdict: Verdict, rule: &str) {
+fn check(bytes: &[u8], verdict: Verdict, rule: &str) {
     let part = read(bytes);
     assert_eq!(part.verdict(), verdict, "{part:?}");
     assert!(verdict == Verdict::Clean || part.all_findings().any(|f| f.check == rule), "{part:?}");

@@ -49,8 +49,8 @@ fn saved(nodes: &[Vec<u8>], functions: &[Vec<u8>], assets: &[Vec<u8>]) -> Vec<u8
     [int(1, 1), message(2, &meta)].concat()
 }
 
-fn check(bytes: &Vec<u8>, verdict: Verdict, rule: &str) -> Part {
-    let part = scan("saved_model.pb", bytes, &Limits::default());
+fn check(bytes: &[u8], verdict: Verdict, rule: &str) -> Part {
+    let part = scan("saved_model.pb", &bytes, &Limits::default());
     assert_eq!(part.verdict(), verdict, "{part:?}");
     assert!(verdict == Verdict::Clean || part.all_findings().any(|f| f.check == rule), "{part:?}");
     part
@@ -115,8 +115,8 @@ fn tables_come_from_assets() {
     let path = node(1, "path", "Const", &[], &[text("/tmp/build/assets/vocab.txt")]);
     let asset = |name: &str| message(6, &[message(1, &[bytes(1, "path:0")]), bytes(2, name)]);
     let nodes = [path, call("c", "init", "path")];
-    check(&saved(&nodes, &[fill.clone()], &[asset("vocab.txt")]), Verdict::Clean, "");
-    check(&saved(&nodes, &[fill.clone()], &[]), Verdict::Found, "S068");
+    check(&saved(&nodes, std::slice::from_ref(&fill), &[asset("vocab.txt")]), Verdict::Clean, "");
+    check(&saved(&nodes, std::slice::from_ref(&fill), &[]), Verdict::Found, "S068");
     check(&saved(&nodes, &[fill], &[asset("../../etc/passwd")]), Verdict::Found, "S071");
 }
 

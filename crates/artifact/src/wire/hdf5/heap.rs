@@ -24,7 +24,7 @@ impl File<'_> {
             return broken("local heap", heap);
         }
         let length = (size - offset).min(NAME_BYTES_MAX);
-        Ok(text(&*self.read(data.saturating_add(offset), length)?))
+        Ok(text(&self.read(data.saturating_add(offset), length)?))
     }
 
     /// An object of a global heap, or the first bytes of it.

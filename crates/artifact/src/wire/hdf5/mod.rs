@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use crate::{ReadError, Source};
 
-pub(crate) use object::{Attribute, Data, Link, Object};
+pub(crate) use object::{Data, Link, Object};
 
 /// First bytes of the superblock.
 pub(crate) const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
@@ -111,7 +111,7 @@ impl<'a> File<'a> {
     }
 
     fn address_at(&self, at: u64) -> Result<u64, HdfError> {
-        Ok(number(&*self.read(at, self.offsets as u64)?, 0, self.offsets))
+        Ok(number(&self.read(at, self.offsets as u64)?, 0, self.offsets))
     }
 
     /// Whether an address is the one that stands for nothing.
@@ -165,10 +165,6 @@ impl<'b> Fields<'b> {
 
     fn rest(&self) -> &'b [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
-    }
-
-    fn is_done(&self) -> bool {
-        self.at >= self.bytes.len()
     }
 }
 

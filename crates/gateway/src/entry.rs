@@ -132,7 +132,14 @@ mod tests {
         let (client, system): (ClientId, SystemId) = ("ward-3".parse().unwrap(), "a.b_c".parse().unwrap());
         let request = Digest::of(b"q");
         let entry = Opened { at, exchange: &exchange, client: &client, system: &system, request, rows: 3 };
-        let record = Record::Opened { at, exchange: exchange.clone(), client, system, request, rows: 3 };
+        let record = Record::Opened {
+            at,
+            exchange: exchange.clone(),
+            client: client.clone(),
+            system: system.clone(),
+            request,
+            rows: 3,
+        };
         assert_eq!(opened(&entry), serde_json::to_vec(&record).unwrap());
         for (model, reply, refused, advice, guards) in [
             (Some(Digest::of(b"m")), Some(Digest::of(b"r")), None, Advice::Use, vec![]),

@@ -106,6 +106,7 @@ impl Format for CoreMl {
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
         embedded::search(input.source, part, cx);
+        payload::tail(input, part, cx);
         let mut walk = Walk { part, cx };
         walk.model(&Message::new(input.source, 0), 0);
     }

@@ -58,6 +58,7 @@ impl Format for ExecuTorch {
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
         embedded::search(input.source, part, cx);
+        payload::tail(input, part, cx);
         let Some(program) = Flat::new(input.source, 0).root() else {
             return cx.unread(part, Some(0), "the program is cut off");
         };

@@ -68,6 +68,7 @@ impl Format for Gguf {
             alignment: 32,
             keys: HashSet::new(),
             texts: Vec::new(),
+            blobs: Vec::new(),
         };
         let result = reader.header().and_then(|(tensors, entries)| {
             part.facts.framework = Some(format!("GGUF {}", reader.version));
@@ -78,6 +79,10 @@ impl Format for Gguf {
         });
         for (key, text, at) in std::mem::take(&mut reader.texts) {
             judge_text(&key, &text, at, part, cx);
+        }
+        for (key, at, length) in std::mem::take(&mut reader.blobs) {
+            let range = Range::new(input.source, at, length);
+            payload::bytes(&range, &format!("metadata `{key}`"), Some(at), part, cx);
         }
         let at = reader.cursor.position();
         match result {
@@ -107,6 +112,8 @@ struct Reader<'a> {
     alignment: u64,
     keys: HashSet<String>,
     texts: Vec<(String, String, u64)>,
+    /// Arrays of bytes: key, place and length.
+    blobs: Vec<(String, u64, u64)>,
 }
 
 struct Tensor {
@@ -265,7 +272,12 @@ impl Reader<'_> {
                     self.array(key, depth + 1)?;
                 }
             }
-            _ => self.cursor.skip(bytes)?,
+            _ => {
+                if width == 1 {
+                    self.blobs.push((key.to_owned(), self.cursor.position(), bytes));
+                }
+                self.cursor.skip(bytes)?;
+            }
         }
         Ok(Plain::Other)
     }

@@ -86,6 +86,7 @@ impl Format for TfLite {
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
         embedded::search(input.source, part, cx);
+        payload::tail(input, part, cx);
         let flat = Flat::new(input.source, 0);
         let Some(model) = flat.root() else { return cx.unread(part, Some(0), "the model is cut off") };
         part.facts.framework = Some(format!("TensorFlow Lite {}", model.number(0, 4)));
@@ -337,6 +338,13 @@ mod tests {
             read(&model(vec![vec![F::U32(9)]], b"\x7fELF\x02\x01\x01\0".to_vec())).verdict(),
             Verdict::Found
         );
+    }
+
+    #[test]
+    fn a_pickle_at_the_end_is_found() {
+        let mut bytes = model(vec![vec![F::U32(9)]], vec![0; 16]);
+        bytes.extend(b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02id\x85R.");
+        assert_eq!(read(&bytes).verdict(), Verdict::Found);
     }
 
     proptest::proptest! {

@@ -6,7 +6,7 @@ use domain::{Entry, Severity, catalogue_entry};
 
 use super::{Format, Input, Sure};
 use crate::wire::xml::{Reader, Token, XmlError};
-use crate::{Context, Part, Port, payload};
+use crate::{Context, Part, Port, Source, payload};
 
 catalogue_entry! {
     /// An XML model declares entities or includes something from outside.
@@ -65,7 +65,9 @@ impl Format for Xml {
     }
 
     fn recognise(&self, input: &Input<'_>) -> Option<Sure> {
-        let head = input.head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input.head);
+        let wide = utf8(input.head);
+        let head = wide.as_deref().unwrap_or(input.head);
+        let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
         let head = head.trim_ascii_start();
         let lower = head.get(..head.len().min(64)).unwrap_or_default().to_ascii_lowercase();
         if lower.starts_with(b"<!doctype html") || lower.starts_with(b"<html") {
@@ -82,6 +84,12 @@ impl Format for Xml {
     }
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
+        // Two bytes a character are turned into one before the document is read.
+        let wide = match input.source.bytes(0, input.source.len(), cx.limits.memory_max / 2) {
+            Ok(bytes) => utf8(&bytes),
+            Err(e) if utf8(input.head).is_some() => return cx.unread(part, Some(0), e.to_string()),
+            Err(_) => None,
+        };
         let mut walk = Walk {
             part,
             cx,
@@ -90,7 +98,8 @@ impl Format for Xml {
             called: BTreeSet::new(),
             root: String::new(),
         };
-        let mut reader = Reader::new(input.source);
+        let source: &dyn Source = wide.as_ref().map_or(input.source, |bytes| bytes);
+        let mut reader = Reader::new(source);
         loop {
             let at = reader.position();
             match reader.token() {
@@ -118,6 +127,19 @@ impl Format for Xml {
         }
         walk.close();
     }
+}
+
+/// UTF-16 with a mark of its byte order, as UTF-8.
+fn utf8(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (mark, rest) = bytes.split_first_chunk::<2>()?;
+    let unit = match mark {
+        [0xff, 0xfe] => u16::from_le_bytes,
+        [0xfe, 0xff] => u16::from_be_bytes,
+        _ => return None,
+    };
+    let units = rest.as_chunks::<2>().0.iter().map(|pair| unit(*pair));
+    let text: String = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+    Some(text.into_bytes())
 }
 
 struct Walk<'w, 'l> {
@@ -347,6 +369,11 @@ mod tests {
         ] {
             assert_eq!(read(text).verdict(), Verdict::Found, "{text}");
         }
+        let wide: Vec<u8> = "\u{feff}<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///x'>]><PMML/>"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert_eq!(scan("m.xml", &wide, &Limits::default()).verdict(), Verdict::Found);
         assert_eq!(read("<?xml version='1.0'?><PMML>").verdict(), Verdict::Inconclusive);
     }
 }

@@ -191,6 +191,27 @@ pub(crate) fn bytes(
     dangerous.is_some()
 }
 
+/// Looks for a harmful pickle in the last bytes of a file whose format does not say where it ends.
+pub(crate) fn tail(input: &crate::formats::Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
+    /// Places looked at: by chance there are one or two in 64 KiB.
+    const PLACES_MAX: usize = 64;
+    let base = input.source.len() - input.tail.len() as u64;
+    let places = input
+        .tail
+        .windows(2)
+        .enumerate()
+        .filter(|(_, w)| w.first() == Some(&0x80) && matches!(w.get(1), Some(2..=5)));
+    for (at, _) in places.take(PLACES_MAX) {
+        let rest = input.tail.get(at..).unwrap_or_default();
+        if crate::pickle::probe(rest, cx) == crate::pickle::Probe::Harmful {
+            let byte = base + at as u64;
+            let range = Range::from(input.source, byte);
+            bytes(&range, "what stands at the end of the file", Some(byte), part, cx);
+            return;
+        }
+    }
+}
+
 /// Judges the text in a small compressed stream. Says whether something was found.
 fn unpacked(
     source: &dyn Source,

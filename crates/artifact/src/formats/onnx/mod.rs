@@ -132,6 +132,7 @@ impl Format for Onnx {
         walk.model(&message);
         walk.circles();
         embedded::search(input.source, walk.part, walk.cx);
+        payload::tail(input, walk.part, walk.cx);
         walk.close();
     }
 }

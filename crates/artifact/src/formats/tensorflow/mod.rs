@@ -160,6 +160,7 @@ impl Format for TensorFlow {
             }
         }
         embedded::search(input.source, walk.part, walk.cx);
+        payload::tail(input, walk.part, walk.cx);
         walk.part.facts.parameters = (walk.parameters > 0).then_some(walk.parameters);
     }
 }

@@ -390,6 +390,89 @@ fn stored_7z_is_clean() {
     clean("a.7z", SEVEN);
 }
 
+/// [`EVIL`] in every packing, as Python's own writers (bz2, lzma, zstandard, lz4, py7zr, zipfile) pack it.
+const PACKED: &[(&str, &str)] = &[
+    (
+        "bzip2",
+        "425a68393141592653599637539500000c53c05010000110400e22cc6042002000229ea034d1a69e90a64c4c83230095cefc9088c54b9730b8d031f177245385090963753950",
+    ),
+    (
+        "xz",
+        "fd377a585a000004e6d6b4460200210116000000742fe5a3010019800263706f7369780a73797374656d0a5802000000696485522e00000037a12239ef8e7e4e0001321a201894301fb6f37d010000000004595a",
+    ),
+    (
+        "lzma",
+        "5d00008000ffffffffffffffff0040008803cb87e60e3fc6dba6623ad0e017a41322c4a67b569aa15e9054d7ffffe42f0000",
+    ),
+    ("zstd", "28b52ffd201ad10000800263706f7369780a73797374656d0a5802000000696485522e"),
+    (
+        "lz4",
+        "04224d1868401a00000000000000e51a000080800263706f7369780a73797374656d0a5802000000696485522e00000000",
+    ),
+    (
+        "7z-lzma2",
+        "377abcaf271c00047211c5e76b00000000000000140000000000000071207ee0010019800263706f7369780a73797374656d0a5802000000696485522e000100480104060001091e00070b010001212101100c1a00080a0168d36513000005011903000000110d006d002e0070006b006c000000140a010070e19e6d737bdd01150601002080808100000017061e01094d00070b010001212101180c490000",
+    ),
+    (
+        "zip-lzma",
+        "504b03043f0002000e00938e775d68d365132e0000001a000000010000006d090405005d000080000040008803cb87e60e3fc6dba6623ad0e017a41322c4a67b569aa15e9054d7ffffe42f0000504b01023f033f0002000e00938e775d68d365132e0000001a0000000100000000000000000000008001000000006d504b050600000000010001002f0000004d0000000000",
+    ),
+    (
+        "zip-bzip2",
+        "504b03042e0000000c00938e775d68d36513460000001a000000010000006d425a68393141592653599637539500000c53c05010000110400e22cc6042002000229ea034d1a69e90a64c4c83230095cefc9088c54b9730b8d031f177245385090963753950504b01022e032e0000000c00938e775d68d36513460000001a0000000100000000000000000000008001000000006d504b050600000000010001002f000000650000000000",
+    ),
+    (
+        "zip-deflate64",
+        "504b0304140000000900938e775d68d365131a0000001a000000010000006d800263706f7369780a73797374656d0a5802000000696485522e504b01021403140000000900938e775d68d365131a0000001a0000000100000000000000000000008001000000006d504b050600000000010001002f000000390000000000",
+    ),
+];
+
+#[test]
+fn every_packing_is_unpacked_and_what_follows_is_read() {
+    for (name, packed) in PACKED {
+        let packed = hex::decode(packed).unwrap();
+        found(name, &packed, "S001");
+        found(name, &[packed.as_slice(), EVIL].concat(), "S033");
+        let cut = scan(name, &&packed[..packed.len() - 12], &Limits::default());
+        assert_ne!(cut.verdict(), Verdict::Clean, "{name} cut off");
+    }
+}
+
+#[test]
+fn a_member_larger_than_memory_is_read_in_stretches() {
+    let array = npy("'<f4'", "(250000,)", &weights(1_000_000));
+    let limits = Limits { memory_max: 1 << 16, ..Limits::default() };
+    for bytes in [zip(&[deflated("a.npy", &array)]), zip(&[member("a.npy", &array)])] {
+        let part = scan("large.npz", &bytes, &limits);
+        assert_eq!(part.verdict(), Verdict::Clean, "{part:#?}");
+        assert_eq!(part.parts[0].facts.parameters, Some(250_000));
+    }
+    let mut hidden = array;
+    hidden.extend(EVIL);
+    let part = scan("large.npz", &zip(&[deflated("a.npy", &hidden)]), &limits);
+    assert_eq!(part.verdict(), Verdict::Found);
+}
+
+#[test]
+fn ordinary_neighbours_of_a_model_are_clean() {
+    clean("tokenizer.model", &b"\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02".repeat(9));
+    clean("a.gif", b"GIF89a\x01\0\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x01\0\0\x3b");
+    found(
+        "a.gif",
+        &[b"GIF89a\x01\0\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x01\0\0\x3b", EVIL].concat(),
+        "S001",
+    );
+    let mut dicom = vec![0; 128];
+    dicom.extend(b"DICM");
+    dicom.extend(weights(300));
+    clean("a.dcm", &dicom);
+    dicom[..2].copy_from_slice(b"MZ");
+    dicom[0x3c] = 0x88;
+    dicom[0x88..0x8e].copy_from_slice(b"PE\0\0\x64\x86");
+    found("a.dcm", &dicom, "S041");
+    found("a.pyc", b"\x6f\x0d\x0d\x0a\0\0\0\0\x01\x02\x03\x04\x10\0\0\0\xe3", "S037");
+}
+
 /// Every reader survives any bytes: each container is damaged in many ways, and must end with some verdict.
 #[test]
 fn damaged_containers_never_panic() {

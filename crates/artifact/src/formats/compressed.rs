@@ -77,9 +77,9 @@ fn decodes(codec: Codec, source: &dyn Source) -> bool {
             Err(_) => return false,
         }
     }
-    // The end of a zlib stream proves itself by a checksum; that of another must be the end of the file. An empty one
-    // proves nothing.
-    filled == TRIAL || (filled > 0 && (codec == Codec::Zlib || frames.position() == source.len()))
+    // The end of a stream proves itself: zlib by a checksum, LZMA by the state of its decoder. An empty one proves
+    // nothing.
+    filled > 0
 }
 
 impl Compressed {

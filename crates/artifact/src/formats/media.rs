@@ -48,6 +48,12 @@ const KINDS: &[(&[u8], &str)] = &[
     (b"OggS\0", "ogg"),
     (b"fLaC", "flac"),
     (b"ID3", "mp3"),
+    // What macOS adds to archives: resources of a file, the look of a folder.
+    (b"\0\x05\x16\x07\0\x02\0\0", "apple-double"),
+    (b"\0\0\0\x01Bud1", "ds-store"),
+    // Medical images.
+    (b"NRRD000", "nrrd"),
+    (b"\x5c\x01\0\0", "nifti"),
 ];
 
 /// Images, tables, fonts, documents.
@@ -55,6 +61,10 @@ pub(super) struct Media;
 
 fn kind(input: &Input<'_>) -> Option<&'static str> {
     let head = input.head;
+    // A DICOM file begins with 128 bytes that anybody may use.
+    if head.get(128..132) == Some(b"DICM") {
+        return Some("dicom");
+    }
     let (_, kind) = KINDS.iter().find(|(magic, _)| head.starts_with(magic))?;
     let u32 = |at: usize| head.get(at..at + 4).and_then(|b| b.first_chunk()).map(|b| u32::from_le_bytes(*b));
     let fits = match *kind {
@@ -64,6 +74,7 @@ fn kind(input: &Input<'_>) -> Option<&'static str> {
                 && u32(14).is_some_and(|n| matches!(n, 12 | 40 | 52 | 56 | 64 | 108 | 124))
                 && u32(6) == Some(0)
         }
+        "nifti" => matches!(head.get(344..348), Some(b"n+1\0" | b"ni1\0")),
         "parquet" => input.tail.ends_with(b"PAR1") || input.tail.ends_with(b"PARE"),
         "arrow" => input.tail.ends_with(b"ARROW1"),
         "riff" => matches!(head.get(8..12), Some(b"WEBP" | b"WAVE" | b"AVI ")),

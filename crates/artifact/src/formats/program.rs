@@ -52,6 +52,8 @@ fn kind(head: &[u8]) -> Option<&'static str> {
         [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce, 0xfa, 0xed, 0xfe, ..] => {
             Some("a Mach-O program (macOS)")
         }
+        // A magic number per version of Python (3.7 and up), a line end, flags.
+        [_, 13, 13, 10, 0..=3, 0, 0, 0, ..] => Some("compiled Python code"),
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Some("a WebAssembly program"),
         [b'd', b'e', b'x', b'\n', b'0', ..] => Some("compiled Android code"),
         [0x4c, 0, 0, 0, 1, 0x14, 2, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0x46, ..] => {

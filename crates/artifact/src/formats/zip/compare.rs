@@ -26,6 +26,13 @@ pub(super) fn fields(cx: &mut Context<'_>, part: &mut Part, entry: &Entry, local
     if a.name != b.name {
         differ(Severity::High, "name", format!("`{name}`"), format!("`{}`", b.text()));
     }
+    // A name in letters that ASCII does not have is written twice by honest programs; one in ASCII needs no second.
+    for alias in [&a.alias, &b.alias].into_iter().flatten() {
+        if a.name.is_ascii() && *alias != a.name {
+            let other = String::from_utf8_lossy(alias).into_owned();
+            differ(Severity::High, "name", format!("`{name}`"), format!("`{other}` as well"));
+        }
+    }
     if a.method != b.method {
         differ(Severity::High, "method", a.method.to_string(), b.method.to_string());
     }

@@ -28,6 +28,8 @@ pub(super) struct Fields {
     pub(super) size: u64,
     /// The name as bytes; shown lossily.
     pub(super) name: Vec<u8>,
+    /// Another name, in an extra field that some programs take instead (Info-ZIP Unicode Path).
+    pub(super) alias: Option<Vec<u8>>,
 }
 
 impl Fields {
@@ -194,10 +196,25 @@ fn central_entry(cursor: &mut Cursor<'_>, byte: u64) -> Option<Entry> {
         packed: u64::from(u32_at(&head, 20)),
         size: u64::from(u32_at(&head, 24)),
         name,
+        alias: alias(&extra),
     };
     let mut header = u64::from(u32_at(&head, 42));
     widen(&mut fields, Some(&mut header), &extra);
     Some(Entry { fields, header, mode: u32_at(&head, 38) >> 16, byte })
+}
+
+/// The name in the extra field 0x7075: version, checksum of the other name, name in UTF-8.
+fn alias(extra: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = extra;
+    while rest.len() >= 4 {
+        let (id, length) = (u16_at(rest, 0), usize::from(u16_at(rest, 2)));
+        let body = rest.get(4..4 + length)?;
+        if id == 0x7075 {
+            return body.get(5..).map(<[u8]>::to_vec);
+        }
+        rest = &rest[4 + length..];
+    }
+    None
 }
 
 /// Takes 64 bit sizes from the extra field 1 where the 32 bit ones are full.
@@ -239,8 +256,10 @@ pub(super) fn local_at(source: &dyn Source, byte: u64) -> Option<Local> {
         packed: u64::from(u32_at(&head, 18)),
         size: u64::from(u32_at(&head, 22)),
         name: source.bytes(byte + 30, name, FIELD_MAX).ok()?.into_owned(),
+        alias: None,
     };
     let extra_bytes = source.bytes(byte + 30 + name, extra, FIELD_MAX).ok()?;
+    fields.alias = alias(&extra_bytes);
     widen(&mut fields, None, &extra_bytes);
     Some(Local { fields, byte, content: byte + 30 + name + extra })
 }

@@ -5,7 +5,7 @@
 //! the others. Here the directory **and** the local headers are read, each difference is a finding, and every byte of
 //! the file must belong to something: what does not is scanned as a part of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Severity;
 
@@ -369,8 +369,13 @@ fn scan(source: &dyn Source, part: &mut Part, cx: &mut Context<'_>, found: &[Fou
     let pool = Pool::new(cx.budget(), cx.limits);
     let mut links = Links::default();
     let mut sources: Vec<(&Found, Content<'_>)> = Vec::new();
+    let mut seen = BTreeSet::new();
     for member in found {
         let fields = &member.entry.fields;
+        // The same bytes under another name, which is a finding already, are not read again.
+        if fields.packed > 0 && !seen.insert((member.content, fields.packed, fields.method)) {
+            continue;
+        }
         let folder = fields.name.ends_with(b"/") || member.entry.mode & 0o170_000 == 0o040_000;
         if folder && fields.size == 0 {
             continue;

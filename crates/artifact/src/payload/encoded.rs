@@ -9,7 +9,7 @@ pub(super) struct Decoded {
 }
 
 /// Shortest run that is decoded, characters: 16 bytes of base64.
-const RUN_MIN: usize = 22;
+pub(super) const RUN_MIN: usize = 22;
 /// Runs decoded in one text.
 const RUNS_MAX: usize = 64;
 /// Shortest run of `\x` escapes.

@@ -123,6 +123,11 @@ fn judge(text: &str, what: &str, byte: Option<u64>, part: &mut Part, cx: &mut Co
         cx.unread(part, byte, "the limit of steps is reached; scan the parts of this artefact apart");
         return;
     }
+    // Words and names, which vocabularies have a million of.
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b >= 0x80 || matches!(b, b' ' | b','));
+    if plain && text.split([' ', ',']).all(|word| word.len() < encoded::RUN_MIN) {
+        return;
+    }
     if encoded::is_pickle_text(text) && bytes(&text.as_bytes(), what, byte, part, cx) {
         return;
     }

@@ -99,10 +99,10 @@ pub(super) fn judge(text: &str, part: &mut Part, cx: &mut Context<'_>) {
             "do not open the file; it is made to stop the program that reads it",
         );
     }
-    if let Some((byte, reason)) = &yaml.broken {
-        if !raw_tags(text, part, cx) {
-            cx.unread(part, Some(*byte), format!("the YAML cannot be read from here on: {reason}"));
-        }
+    if let Some((byte, reason)) = &yaml.broken
+        && !raw_tags(text, part, cx)
+    {
+        cx.unread(part, Some(*byte), format!("the YAML cannot be read from here on: {reason}"));
     }
     super::json::judge(&yaml.document, part, cx);
 }

@@ -1,9 +1,9 @@
 //! What the layouts of repositories share: finding their files below any folder, and reading the small ones.
 
 use super::Listing;
+use crate::Member;
 use crate::text::document::Node;
 use crate::text::{json, yaml};
-use crate::{Member, Source};
 
 /// Longest document that a layout reads again, bytes.
 const DOCUMENT_BYTES_MAX: u64 = 4 << 20;

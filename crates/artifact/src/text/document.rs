@@ -195,9 +195,6 @@ impl Builder {
             Some(Open::Map(items, name)) => items.push((name.take().unwrap_or_default(), node)),
             None => self.document.roots.push(node),
         }
-        if self.open.is_empty() {
-            return;
-        }
     }
 
     /// The tree, with names that come twice.

@@ -2,9 +2,11 @@
 
 mod ast;
 mod eval;
+mod expressions;
 mod filters;
 mod judge;
 mod lexer;
+mod methods;
 pub(crate) mod names;
 mod parser;
 #[cfg(test)]

@@ -151,7 +151,10 @@ impl Reader<'_> {
                     into.scalar(node);
                 }
             }
-            while ended {
+            if !ended {
+                continue;
+            }
+            loop {
                 let Some(&container) = open.last() else { return Ok(()) };
                 self.space();
                 match (self.next().ok_or("the document ends in the middle")?, container) {

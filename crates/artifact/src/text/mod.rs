@@ -1,6 +1,7 @@
 //! What the readers of text share: templates, documents (JSON, YAML), Python.
 
 pub(crate) mod config;
+mod config_expressions;
 pub(crate) mod document;
 pub(crate) mod jinja;
 pub(crate) mod json;
@@ -8,6 +9,8 @@ pub(crate) mod manifests;
 pub(crate) mod python;
 pub(crate) mod requirements;
 pub(crate) mod script;
+#[cfg(test)]
+mod survives;
 pub(crate) mod yaml;
 
 pub(crate) use jinja::slice;

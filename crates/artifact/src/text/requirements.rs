@@ -188,7 +188,6 @@ fn judged(line: &str) -> Option<(Severity, &'static str)> {
         "bitbucket.org",
         "huggingface.co",
         "codeload.github.com",
-        "files.pythonhosted.org",
         "download.pytorch.org",
         "storage.googleapis.com",
         "data.pyg.org",

@@ -211,7 +211,7 @@ fn shell_line(line: &str) -> Option<&'static str> {
     if fetches && (piped || substituted) {
         return Some("runs what it fetches or decodes");
     }
-    const SHAPES: [(&str, &str); 20] = [
+    const SHAPES: [(&str, &str); 19] = [
         ("/dev/tcp/", "opens a shell over the network"),
         ("/dev/udp/", "opens a shell over the network"),
         ("nc -e", "opens a shell over the network"),
@@ -225,7 +225,6 @@ fn shell_line(line: &str) -> Option<&'static str> {
         ("| crontab", "starts something by itself"),
         ("/etc/cron", "starts something by itself"),
         (">> ~/.bashrc", "starts something by itself"),
-        (">> /root/.bashrc", "starts something by itself"),
         ("/etc/shadow", "reads secrets"),
         (".aws/credentials", "reads secrets"),
         ("rm -rf /*", "removes everything"),
@@ -245,7 +244,7 @@ fn shell_line(line: &str) -> Option<&'static str> {
                 .iter()
                 .any(|s| lower.contains(s));
         let secrets = ["$(env", "`env", "$(cat ", "/etc/passwd", ".ssh/"].iter().any(|s| lower.contains(s));
-        ((lower.contains("curl ") || lower.contains("wget ")) && secrets || sends && secrets)
+        (secrets && (sends || lower.contains("curl ") || lower.contains("wget ")))
             .then_some("sends secrets away")
     })
 }

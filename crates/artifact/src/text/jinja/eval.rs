@@ -1,9 +1,9 @@
 //! Expressions: what they are known to be.
 
-use super::ast::{Arg, Expr, Kind};
+use super::ast::{Expr, Kind};
 use super::judge::{Judge, Seen};
 use super::names;
-use super::value::{HOLE, Value, Why, format_braces, format_percent, slice};
+use super::value::{HOLE, Value, Why, format_percent, slice};
 
 impl<'a> Judge<'a> {
     /// The value of an expression, as far as it is known; what is dangerous on the way is reported.
@@ -55,7 +55,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn known(&self, name: &str) -> Option<Value> {
+    pub(super) fn known(&self, name: &str) -> Option<Value> {
         self.scope.iter().rev().find_map(|s| s.get(name)).cloned()
     }
 
@@ -187,7 +187,7 @@ impl<'a> Judge<'a> {
     }
 
     /// A dictionary in the template with ordinary words as keys, looked up with what the user says.
-    fn keyed_by_user(&mut self, items: &[(Value, Value)]) {
+    pub(super) fn keyed_by_user(&mut self, items: &[(Value, Value)]) {
         let hit = items.iter().find(|(k, v)| {
             k.constant().is_some_and(names::is_language) && v.constant().is_some_and(|v| names::words(v) >= 4)
         });
@@ -198,208 +198,6 @@ impl<'a> Judge<'a> {
                 super::judge::shorten(&v)
             );
             self.report(Seen::Backdoor, what);
-        }
-    }
-
-    fn call(&mut self, function: &'a Expr, arguments: &'a [Arg]) -> Value {
-        match &function.kind {
-            Kind::Attr(inner, name) => {
-                let object = self.eval(inner);
-                let reached = self.attribute(&object, name);
-                let (plain, named) = self.arguments(arguments);
-                if names::is_method(name) {
-                    self.report(Seen::Escape, format!("calls `{name}({})`", shown(&plain)));
-                }
-                if reached == Value::Builtin("module") {
-                    return reached;
-                }
-                self.method(object, name, &plain, &named)
-            }
-            Kind::Name(name) if self.known(name).is_none() => {
-                let (plain, named) = self.arguments(arguments);
-                self.function(name, &plain, named)
-            }
-            _ => {
-                let callee = self.eval(function);
-                let (plain, named) = self.arguments(arguments);
-                match callee {
-                    Value::Macro(id) => self.call_macro(id, &plain, &named),
-                    Value::Builtin("module") => Value::Builtin("module"),
-                    _ => Value::Unknown,
-                }
-            }
-        }
-    }
-
-    fn function(&mut self, name: &str, plain: &[Value], named: Vec<(String, Value)>) -> Value {
-        if names::is_function(name) {
-            self.report(Seen::Escape, format!("calls `{name}({})`", shown(plain)));
-            if let Some(path) = plain.get(1).and_then(Value::constant).map(str::to_owned) {
-                self.look_up_path(&path);
-            }
-            return Value::Builtin("module");
-        }
-        match name {
-            "range" => self.range(plain),
-            "namespace" => {
-                self.spaces.push(named.into_iter().collect());
-                Value::Space(self.spaces.len() - 1)
-            }
-            "dict" => Value::Dict(named.into_iter().map(|(k, v)| (Value::text(k), v)).collect()),
-            "chr" => {
-                let c = plain
-                    .first()
-                    .and_then(Value::int)
-                    .and_then(|n| u32::try_from(n).ok())
-                    .and_then(char::from_u32);
-                c.map_or(Value::Unknown, |c| Value::text(c.to_string()))
-            }
-            "str" => plain.first().map_or(Value::Unknown, |v| {
-                let (text, user) = v.output();
-                Value::Text { text, user }
-            }),
-            "strftime_now" => Value::Now,
-            "lipsum" => {
-                if let Some(n) = plain.first().and_then(Value::int) {
-                    self.sized(n.saturating_mul(1000));
-                }
-                Value::Unknown
-            }
-            "bytes" | "bytearray" => Value::List(match plain.first() {
-                Some(Value::List(items)) => items.clone(),
-                _ => return Value::Unknown,
-            }),
-            _ => Value::Unknown,
-        }
-    }
-
-    /// A method of a text, list or dictionary.
-    fn method(&mut self, object: Value, name: &str, plain: &[Value], named: &[(String, Value)]) -> Value {
-        if matches!(name, "format" | "format_map") {
-            let (pattern, user) = object.output();
-            let (text, fields) = format_braces(&pattern, plain, named);
-            for field in fields {
-                self.look_up_path(&field);
-                self.spec(&field);
-            }
-            return self.made(text, user);
-        }
-        if matches!(name, "ljust" | "rjust" | "center" | "zfill") {
-            self.sized(plain.first().and_then(Value::int).unwrap_or(0));
-            return object;
-        }
-        if object.is_user() {
-            return self.of_user(object, name, plain);
-        }
-        match (&object, name) {
-            (Value::Text { text, .. }, "join") => {
-                let separator = text.clone();
-                self.join(plain.first(), &separator)
-            }
-            (Value::Text { .. }, "decode" | "encode") => {
-                let kind = plain.first().and_then(Value::constant).unwrap_or_default();
-                if matches!(kind, "base64" | "hex" | "rot13" | "rot_13") {
-                    self.filter_text(object, kind, plain)
-                } else {
-                    object
-                }
-            }
-            (Value::Text { .. }, _) => self.filter_text(object, name, plain),
-            (Value::List(items), "pop") => match plain.first().and_then(Value::int).unwrap_or(-1) {
-                -1 => items.last().cloned().unwrap_or(Value::Unknown),
-                i => usize::try_from(i).ok().and_then(|i| items.get(i)).cloned().unwrap_or(Value::Unknown),
-            },
-            (Value::List(items), "decode") => {
-                let text: Option<String> = items
-                    .iter()
-                    .map(|i| i.int().and_then(|n| u32::try_from(n).ok()).and_then(char::from_u32))
-                    .collect();
-                text.map_or(Value::Unknown, |t| self.made(t, false))
-            }
-            (Value::Dict(items), "get" | "pop" | "setdefault") => match plain.first() {
-                Some(key) if key.is_user() => {
-                    let items = items.clone();
-                    self.keyed_by_user(&items);
-                    Value::Unknown
-                }
-                Some(key) => key.constant().and_then(|k| entry(items, k)).unwrap_or(Value::Unknown),
-                None => Value::Unknown,
-            },
-            (Value::Dict(items), "keys") => Value::List(items.iter().map(|(k, _)| k.clone()).collect()),
-            (Value::Dict(items), "values") => Value::List(items.iter().map(|(_, v)| v.clone()).collect()),
-            (Value::Now, _) => Value::Now,
-            (Value::Unknown, "fromhex") => {
-                let text = plain.first().and_then(Value::constant).and_then(from_hex);
-                text.map_or(Value::Unknown, |t| self.made(t, false))
-            }
-            (Value::Unknown | Value::Builtin(_), _) => {
-                // `dict.get(obj, "__class__")` and the like: names among the arguments.
-                for argument in
-                    plain.iter().filter_map(Value::constant).map(str::to_owned).collect::<Vec<_>>()
-                {
-                    if argument.len() < 64 {
-                        self.look_up_name(&argument);
-                    }
-                }
-                Value::Unknown
-            }
-            _ => Value::Unknown,
-        }
-    }
-
-    /// A format field that widens, such as `{:>999999999}`.
-    fn spec(&mut self, field: &str) {
-        if let Some((_, spec)) = field.split_once(':') {
-            let digits: String =
-                spec.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
-            self.sized(digits.parse().unwrap_or(if digits.is_empty() { 0 } else { i128::MAX }));
-        }
-    }
-
-    /// A method of what the user wrote.
-    fn of_user(&mut self, object: Value, name: &str, plain: &[Value]) -> Value {
-        let word = plain.first().and_then(Value::constant).map(str::to_owned);
-        match (name, word) {
-            (
-                "startswith" | "endswith" | "find" | "rfind" | "index" | "count" | "__contains__",
-                Some(word),
-            ) => flag(&word, &object),
-            ("startswith" | "endswith", None) => {
-                let words = match plain.first() {
-                    Some(Value::List(items)) => items
-                        .iter()
-                        .find_map(|i| i.constant().filter(|c| names::is_language(c)))
-                        .map(str::to_owned),
-                    _ => None,
-                };
-                words.map_or(Value::Unknown, |w| flag(&w, &object))
-            }
-            ("split" | "rsplit" | "splitlines" | "partition" | "rpartition", word) => match word {
-                // Split at an ordinary word, the number of pieces tells whether the word is there.
-                Some(word) if names::is_language(&word) && word.trim().len() > 2 => {
-                    Value::List(vec![Value::content(), flag(&word, &object)])
-                }
-                _ => Value::Contents,
-            },
-            ("replace", _) => {
-                self.rewrites(&object, plain);
-                object
-            }
-            ("get" | "pop", Some(key)) => self.attribute(&object, &key),
-            ("items" | "keys" | "values", _) => Value::Unknown,
-            _ => object,
-        }
-    }
-
-    /// Words of the user that are replaced by other words.
-    fn rewrites(&mut self, object: &Value, plain: &[Value]) {
-        let (Some(from), Some(to)) =
-            (plain.first().and_then(Value::constant), plain.get(1).and_then(Value::constant))
-        else {
-            return;
-        };
-        if matches!(object, Value::Text { .. } | Value::Contents) && names::turns_meaning(from, to) {
-            self.report(Seen::Backdoor, format!("changes `{from}` to `{to}` in what was said"));
         }
     }
 
@@ -599,11 +397,11 @@ impl<'a> Judge<'a> {
 }
 
 /// `a[key]` of a dictionary in the template.
-fn entry(items: &[(Value, Value)], key: &str) -> Option<Value> {
+pub(super) fn entry(items: &[(Value, Value)], key: &str) -> Option<Value> {
     items.iter().find(|(k, _)| k.constant() == Some(key)).map(|(_, v)| v.clone())
 }
 
-fn shown(arguments: &[Value]) -> String {
+pub(super) fn shown(arguments: &[Value]) -> String {
     let items: Vec<String> = arguments.iter().map(|a| super::judge::shorten(&a.output().0)).collect();
     items.join(", ")
 }
@@ -621,7 +419,7 @@ pub(super) fn from_hex(text: &str) -> Option<String> {
 }
 
 /// The condition that what the user wrote contains a text.
-fn flag(word: &str, hay: &Value) -> Value {
+pub(super) fn flag(word: &str, hay: &Value) -> Value {
     let word = word.trim();
     if matches!(hay, Value::Part | Value::Message) && names::is_structural(word) || word.is_empty() {
         return Value::Unknown;

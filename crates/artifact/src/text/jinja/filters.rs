@@ -197,13 +197,10 @@ impl<'a> Judge<'a> {
     }
 
     fn selected(&mut self, value: Value, name: &str, plain: &[Value]) -> Value {
-        if name.ends_with("attr") {
-            match plain.first() {
-                Some(path) => match path.constant().map(str::to_owned) {
-                    Some(path) => self.look_up_path(&path),
-                    None => self.report(Seen::Escape, format!("looks up a computed name with `{name}`")),
-                },
-                None => {}
+        if let Some(path) = plain.first().filter(|_| name.ends_with("attr")) {
+            match path.constant().map(str::to_owned) {
+                Some(path) => self.look_up_path(&path),
+                None => self.report(Seen::Escape, format!("looks up a computed name with `{name}`")),
             }
         }
         let word = match plain {

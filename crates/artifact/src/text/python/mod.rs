@@ -1,14 +1,18 @@
 //! Python as a format: what source text and expressions would do, followed line by line without running anything.
 
 mod ast;
+mod calls;
 mod judge;
 mod lexer;
+mod parser;
 mod statements;
 #[cfg(test)]
 mod tests;
 mod value;
 
-pub(crate) use judge::{Judge, Place, Seen};
+#[cfg(test)]
+use judge::Seen;
+pub(crate) use judge::{Judge, Place};
 
 /// Whether text is Python source: enough of its lines are statements that nothing else has.
 pub(crate) fn looks_like(text: &str) -> bool {

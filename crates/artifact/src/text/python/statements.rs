@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use domain::Severity;
 
-use super::ast::{Expr, Kind, Parser};
+use super::ast::{Expr, Kind};
 use super::judge::{Judge, Place};
 use super::lexer::{Token, tokens};
+use super::parser::Parser;
 use super::value::Value;
 
 /// What a block of lines belongs to.

@@ -50,7 +50,9 @@ impl Format for Safetensors {
 
     fn recognise(&self, input: &Input<'_>) -> Option<Sure> {
         // Nothing in the content can tell a file whose header is broken; its name says what a loader would be told.
-        let named = input.name.ends_with(".safetensors") && input.head.len() >= 8;
+        // A pointer to large storage is text, and a length never is.
+        let binary = input.head.get(..8).is_some_and(|h| h.contains(&0));
+        let named = input.name.ends_with(".safetensors") && binary;
         looks(input).or(named.then_some(Sure::Likely))
     }
 
@@ -409,7 +411,7 @@ mod tests {
     }
 
     fn verdict(bytes: &[u8]) -> Verdict {
-        scan("m.safetensors", &bytes, &Limits::default()).verdict()
+        scan("m", &bytes, &Limits::default()).verdict()
     }
 
     #[test]
@@ -445,6 +447,15 @@ mod tests {
         let mut long = file("{\"__metadata__\":{}}", 0);
         long[4] = 1;
         assert_eq!(verdict(&long), Verdict::Found);
+    }
+
+    #[test]
+    fn broken_headers_are_found_by_the_name_and_pointers_are_not() {
+        assert_eq!(verdict(&file("{'a':1}", 8)), Verdict::Inconclusive);
+        let named = |bytes: &[u8]| scan("m.safetensors", &bytes, &Limits::default());
+        assert_eq!(named(&file("[1]", 8)).verdict(), Verdict::Found);
+        let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+        assert_eq!(named(pointer).format, "text");
     }
 
     #[test]

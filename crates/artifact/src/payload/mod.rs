@@ -123,9 +123,7 @@ fn judge(text: &str, what: &str, byte: Option<u64>, part: &mut Part, cx: &mut Co
         cx.unread(part, byte, "the limit of steps is reached; scan the parts of this artefact apart");
         return;
     }
-    // Words and names, which vocabularies have a million of.
-    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b >= 0x80 || matches!(b, b' ' | b','));
-    if plain && text.split([' ', ',']).all(|word| word.len() < encoded::RUN_MIN) {
+    if is_plain(text) {
         return;
     }
     if encoded::is_pickle_text(text) && bytes(&text.as_bytes(), what, byte, part, cx) {
@@ -162,6 +160,16 @@ fn judge(text: &str, what: &str, byte: Option<u64>, part: &mut Part, cx: &mut Co
             }
         }
     }
+}
+
+/// Whether a text is words and names, of which vocabularies have a million.
+fn is_plain(text: &str) -> bool {
+    let one = !text.contains(' ') && !text.contains("__");
+    let harmless = |b: u8| {
+        let joined = one && matches!(b, b'-' | b'.' | b'_' | b'\'' | b'#' | b'@' | b'+');
+        b.is_ascii_alphanumeric() || b >= 0x80 || matches!(b, b' ' | b',') || joined
+    };
+    text.bytes().all(harmless) && text.split([' ', ',']).all(|word| word.len() < encoded::RUN_MIN)
 }
 
 /// Judges the beginning of a stretch of bytes that the format gives no meaning. Says whether something was found.

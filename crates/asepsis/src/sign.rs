@@ -55,8 +55,17 @@ pub struct SignArguments {
     /// File or folder of the model
     pub model: PathBuf,
     /// Private key, PEM (P-256, P-384 or P-521); `asepsis signing-key` makes one
-    #[arg(long, value_name = "FILE", required_unless_present = "key_env")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["key_env", "pkcs11"])]
     pub key: Option<PathBuf>,
+    /// Key in a smart card or HSM: its PKCS#11 address (RFC 7512), `pkcs11:token=…;object=…`
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["key", "key_env"], requires = "pkcs11_library")]
+    pub pkcs11: Option<String>,
+    /// Library of that device
+    #[arg(long, value_name = "FILE")]
+    pub pkcs11_library: Option<PathBuf>,
+    /// Environment variable that holds the device's PIN
+    #[arg(long, value_name = "NAME", requires = "pkcs11")]
+    pub pin_env: Option<String>,
     /// Environment variable that holds the private key instead
     #[arg(long, value_name = "NAME", conflicts_with = "key")]
     pub key_env: Option<String>,
@@ -103,6 +112,9 @@ pub struct VerifyArguments {
     /// Certificate authorities, PEM, that the signer's certificate must come from
     #[arg(long, value_name = "FILE", group = "trust")]
     pub roots: Option<PathBuf>,
+    /// Day on which the signer's certificate has to be valid (2026-11-23); today if left out
+    #[arg(long, value_name = "DATE", requires = "roots")]
+    pub at: Option<String>,
     /// Sigstore's trusted_root.json, for signatures with an identity; checked without a connection
     #[arg(long, value_name = "FILE", group = "trust", requires = "identity", requires = "issuer")]
     pub sigstore: Option<PathBuf>,
@@ -157,7 +169,7 @@ pub fn new_key(file: &Path) -> anyhow::Result<u8> {
 
 /// Runs `asepsis sign`.
 pub fn sign(arguments: &SignArguments, format: Format) -> anyhow::Result<u8> {
-    let key = private_key(arguments)?;
+    let key = signer(arguments)?;
     let certificates = match &arguments.certificates {
         None => Vec::new(),
         Some(path) => Certificate::all_from_pem(&read(path)?)
@@ -184,7 +196,7 @@ pub fn sign(arguments: &SignArguments, format: Format) -> anyhow::Result<u8> {
     let signed = signing::sign(
         &arguments.model,
         &output,
-        &key,
+        key.as_ref(),
         &certificates,
         options,
         cache.as_ref(),
@@ -225,7 +237,7 @@ pub fn sign(arguments: &SignArguments, format: Format) -> anyhow::Result<u8> {
 pub fn verify(arguments: &VerifyArguments, format: Format) -> anyhow::Result<u8> {
     let believe = match (&arguments.key, &arguments.roots, &arguments.sigstore) {
         (Some(key), None, None) => Believe::Key(key.clone()),
-        (None, Some(roots), None) => Believe::Roots(roots.clone(), app::SystemClock::default().now()),
+        (None, Some(roots), None) => Believe::Roots(roots.clone(), moment(arguments.at.as_deref())?),
         (None, None, Some(root)) => Believe::Sigstore {
             root: root.clone(),
             identity: Identity {
@@ -316,6 +328,21 @@ fn told(verified: &Verified, format: Format) -> anyhow::Result<u8> {
     Ok(code)
 }
 
+/// The key that signs: in a device, a file or the environment.
+fn signer(arguments: &SignArguments) -> anyhow::Result<Box<dyn provenance::Signer>> {
+    let (Some(address), Some(library)) = (&arguments.pkcs11, &arguments.pkcs11_library) else {
+        return Ok(Box::new(private_key(arguments)?));
+    };
+    let uri: pkcs11::KeyUri = address.parse().map_err(|e| anyhow::anyhow!("`{address}`: {e}"))?;
+    let pin = match &arguments.pin_env {
+        None => None,
+        Some(name) => Some(std::env::var(name).with_context(|| format!("the environment has no `{name}`"))?),
+    };
+    let key = pkcs11::DeviceKey::open(library, &uri, pin.as_deref())
+        .with_context(|| format!("the key in the device of `{}`", library.display()))?;
+    Ok(Box::new(key))
+}
+
 fn private_key(arguments: &SignArguments) -> anyhow::Result<PrivateKey> {
     let pem = match (&arguments.key, &arguments.key_env) {
         (Some(path), _) => read(path)?,
@@ -338,6 +365,20 @@ fn private_key(arguments: &SignArguments) -> anyhow::Result<PrivateKey> {
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(app::dataset::read_file(path, KEY_BYTES_MAX)?)
+}
+
+/// Noon of a day, UTC, or now.
+fn moment(day: Option<&str>) -> anyhow::Result<domain::Timestamp> {
+    let Some(day) = day else { return Ok(app::SystemClock::default().now()) };
+    let mut parts = day.splitn(3, '-');
+    let mut next = || parts.next().unwrap_or_default();
+    let (year, month, of_month) = (next().parse(), next().parse(), next().parse());
+    let found = match (year, month, of_month) {
+        (Ok(year), Ok(month), Ok(of_month)) => domain::Timestamp::from_date(year, month, of_month),
+        _ => None,
+    };
+    let found = found.with_context(|| format!("`{day}` is no day: write 2026-11-23"))?;
+    Ok(found.plus_millis(12 * 3_600_000))
 }
 
 /// Where a signature is when nobody says.

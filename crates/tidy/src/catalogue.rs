@@ -232,7 +232,14 @@ fn controls_require_checks_that_exist() {
 /// The lists of entries of a crate: in which file each stands, and what stands in it.
 fn lists(krate: Option<&str>) -> Vec<(&'static Source, &'static str)> {
     let own = sources().iter().filter(|s| s.crate_name() == krate);
-    own.flat_map(|s| positions(&s.shipped, "static ENTRIES").into_iter().map(move |at| (s, at)))
+    let begin = |s: &'static Source| {
+        [positions(&s.shipped, "static ENTRIES"), positions(&s.shipped, "const ENTRIES")].concat()
+    };
+    own.flat_map(|s| begin(s).into_iter().map(move |at| (s, at)))
+        // A list that only repeats another one (`= rules::ENTRIES`) has nothing of its own.
+        .filter(|(s, at)| {
+            s.shipped[*at..].split_once('=').is_some_and(|(_, value)| value.trim_start().starts_with("&["))
+        })
         .map(|(s, at)| {
             let end = s.shipped[at..].find("];").map_or(s.shipped.len(), |i| at + i);
             (s, &s.shipped[at..end])
@@ -275,10 +282,24 @@ fn every_list_of_entries_is_shown() {
         for (source, _) in lists(Some(owner)) {
             let inside = format!("crate::{}::ENTRIES", module(source));
             let outside = [format!("{owner}::ENTRIES"), format!("{owner}::{}::ENTRIES", module(source))];
-            let shown = sources().iter().filter(shows).any(|s| {
-                let own = s.crate_name() == Some(owner) && !positions(&s.shipped, &inside).is_empty();
-                own || outside.iter().any(|way| !positions(&s.shipped, way).is_empty())
+            // Or a list of lists of the same crate names it, and that one is shown by `entries()`.
+            let gathered = lists(Some(owner)).iter().any(|(other, list)| {
+                other.path != source.path
+                    && !positions(list, &format!("{}::ENTRIES", module(source))).is_empty()
+            }) || sources().iter().any(|s| {
+                let through = format!("{}::ENTRIES", module(source));
+                let repeats = s.crate_name() == Some(owner)
+                    && s.path != source.path
+                    && s.shipped.contains("ENTRIES: &[&Entry] = ");
+                let entries =
+                    s.path == format!("crates/{owner}/src/lib.rs") && s.shipped.contains("pub fn entries()");
+                (repeats || entries) && !positions(&s.shipped, &through).is_empty()
             });
+            let shown = gathered
+                || sources().iter().filter(shows).any(|s| {
+                    let own = s.crate_name() == Some(owner) && !positions(&s.shipped, &inside).is_empty();
+                    own || outside.iter().any(|way| !positions(&s.shipped, way).is_empty())
+                });
             if !shown {
                 complaints.push(format!("{}: `ENTRIES` reaches no page", source.path));
             }

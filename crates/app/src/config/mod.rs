@@ -6,15 +6,18 @@
 mod nearest;
 mod options;
 mod settings;
+mod signature;
 
 use std::path::{Path, PathBuf};
 
 pub(crate) use nearest::{nearest as nearest_name, suggest};
 pub use options::{AcceptanceBounds, Fallback, Limits, Options};
 pub use settings::{
-    ClientSettings, Connection, FetchSource, ModelSource, PersonSettings, Settings, SignatureSettings, Split,
-    SystemSettings, Trust, WebhookSettings,
+    ClientSettings, Connection, FetchSource, ModelSource, PersonSettings, Settings, Split, SystemSettings,
+    WebhookSettings,
 };
+
+pub use signature::{SignatureSettings, Trust};
 
 /// Largest configuration file, in bytes: a thousand systems fit.
 pub const CONFIG_BYTES_MAX: u64 = 4 << 20;

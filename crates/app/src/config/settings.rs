@@ -8,7 +8,7 @@ use access::Role;
 use domain::{ClientId, Digest, Feature, FeatureKind, InputSchema, Mutability, SystemId, UnitAlternative};
 
 use super::options::{self, Fallback, Options};
-use super::{ConfigError, nearest};
+use super::{ConfigError, SignatureSettings, nearest};
 
 /// Most systems in one configuration.
 const SYSTEMS_MAX: usize = 1_000;
@@ -108,32 +108,6 @@ pub struct Connection {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("url", &self.url).field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// A signature, and what it is verified with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignatureSettings {
-    /// Signature file.
-    pub file: PathBuf,
-    /// What it is verified with.
-    pub trust: Trust,
-}
-
-/// Whom a hospital believes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trust {
-    /// The holder of this public key (PEM).
-    Key(PathBuf),
-    /// Whoever has a certificate of these authorities (PEM).
-    Roots(PathBuf),
-}
-
-impl SignatureSettings {
-    /// The files that decide what verifying gives.
-    pub fn files(&self) -> [&Path; 2] {
-        let (Trust::Key(trust) | Trust::Roots(trust)) = &self.trust;
-        [&self.file, trust]
     }
 }
 
@@ -386,20 +360,7 @@ fn understand_system(system: options::System, base: &Path) -> Result<SystemSetti
         }
     }
     let reference = system.reference;
-    let signature = match system.signature {
-        None => None,
-        Some(s) => Some(SignatureSettings {
-            file: base.join(s.file),
-            trust: match (s.key, s.roots) {
-                (Some(key), None) => Trust::Key(base.join(key)),
-                (None, Some(roots)) => Trust::Roots(base.join(roots)),
-                _ => {
-                    let what = "name what it is verified with: either `key` or `roots`";
-                    return Err(wrong(format!("{place}, signature"), what));
-                }
-            },
-        }),
-    };
+    let signature = system.signature.map(|s| SignatureSettings::understand(&place, s, base)).transpose()?;
     Ok(SystemSettings {
         id,
         title: system.title,

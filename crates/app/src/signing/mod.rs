@@ -202,7 +202,10 @@ pub fn sign(
 pub fn covers(attested: &Attested, file_name: &str, bytes: &[u8]) -> Outcome {
     let manifest = attested.manifest();
     let named = |r: &&provenance::Resource| {
-        let path = r.name.split(':').next().unwrap_or(&r.name);
+        let path = match manifest.method() {
+            provenance::Method::Files => r.name.as_str(),
+            provenance::Method::Shards { .. } => r.name.rsplitn(3, ':').last().unwrap_or(&r.name),
+        };
         path.rsplit('/').next() == Some(file_name)
     };
     // Under its own name, else the only file that the signature lists (it was renamed on the way).

@@ -147,7 +147,7 @@ pub(crate) const ENTRIES: &[&[&Entry]] = &[
     safetensors::ENTRIES,
     tensorflow::ENTRIES,
     &[&crate::embedded::ENTRY, &crate::embedded::POLYGLOT, &npy::ENTRY, &program::ENTRY, &media::ACTIVE],
-    &[&paths::TRAVERSAL, &paths::SPECIAL, &zip::DISAGREE, &zip::HIDDEN, &zip::BOMB],
+    &[&paths::TRAVERSAL, &paths::SPECIAL, &zip::rules::DISAGREE, &zip::rules::HIDDEN, &zip::rules::BOMB],
 ];
 
 /// The rule on stray members of a Keras archive, for its layout.

@@ -193,7 +193,8 @@ fn judged(line: &str) -> Option<(Severity, &'static str)> {
         "data.pyg.org",
         "dl.fbaipublicfiles.com",
     ];
-    if forge.contains(&host) {
+    // The Python package index keeps its files on hosts below this name.
+    if forge.contains(&host) || host.ends_with(".pythonhosted.org") {
         return Some((Severity::Low, "a package from a source forge"));
     }
     Some((Severity::Medium, "a package from an address"))

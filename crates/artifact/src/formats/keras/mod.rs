@@ -99,7 +99,7 @@ catalogue_entry! {
 }
 
 /// Entries of this format.
-pub(crate) const ENTRIES: &[&Entry] = &[&LAMBDA, &FOREIGN, &FILE, &PICKLED, &STRAY];
+pub(crate) const ENTRIES: &[&Entry] = &[&LAMBDA, &FOREIGN, &FILE, &PICKLED, &judge::STRAY];
 
 /// Keras JSON.
 pub(super) struct KerasJson;

@@ -18,7 +18,7 @@ use crate::{Context, Member, Part, Range, ReadError, Source};
 mod compare;
 mod content;
 mod directory;
-mod rules;
+pub(super) mod rules;
 
 use content::{Content, open, special};
 use directory::{End, Entry, Local};

@@ -66,7 +66,8 @@ impl<'a> Judge<'a> {
             }),
             "strftime_now" => Value::Now,
             "lipsum" => {
-                if let Some(n) = plain.first().and_then(Value::int) {
+                let n = named.iter().find(|(n, _)| n == "n").map(|(_, v)| v).or(plain.first());
+                if let Some(n) = n.and_then(Value::int) {
                     self.sized(n.saturating_mul(1000));
                 }
                 Value::Unknown

@@ -125,6 +125,7 @@ fn templates_made_to_hang_are_found() {
             "{% for i in range(10**9) %}{% endfor %}",
             "{% for i in range(999999999) %}x{% endfor %}",
             "{% for i in range(90000) %}{% for j in range(90000) %}x{% endfor %}{% endfor %}",
+            "{{ lipsum(n=100000000) }}",
             "{{ 'a' * 10**9 }}",
             "{{ 'a' * 1000000000 }}",
             "{{ [0] * 10**10 }}",

@@ -62,7 +62,6 @@ const WORDS: &[&str] = &[
     "payload",
     "backdoor",
     "pwn",
-    "beacon",
     "botnet",
     "c2",
     "rat",

@@ -212,10 +212,20 @@ impl Judge {
         let known = global.known;
         // Where the table does not name it, making an object without its constructor is ordinary. Hints are words
         // that enumerations and models have too: then what the constructor is given decides.
-        let doubtful = known.basis == Basis::Hints && known.class_like;
-        if (call.new && known.basis != Basis::Table)
-            || (doubtful && !looks::constructs(heap, source, call.args, known.effect))
-        {
+        let files = matches!(known.effect, Effect::Reads | Effect::Writes | Effect::Deserialises);
+        let doubtful = known.class_like
+            && match known.basis {
+                Basis::Hints => true,
+                Basis::Family => known.science || files,
+                Basis::Words => known.science,
+                _ => false,
+            };
+        let speaks = if known.science {
+            looks::suspicious(heap, source, call.args, 3).is_some()
+        } else {
+            looks::constructs(heap, source, call.args, known.effect) || looks::only_text(heap, call.args, 3)
+        };
+        if (call.new && known.basis != Basis::Table) || (doubtful && !speaks) {
             return true;
         }
         let (rule, what) = of_effect(known.effect);
@@ -314,6 +324,8 @@ impl Judge {
             "a class of the standard library that no model is known to need"
         } else if let Some(reason) = looks::suspicious(heap, source, call.args, 3) {
             reason
+        } else if !known.science && looks::only_text(heap, call.args, 3) {
+            "a class of an unknown package that is given nothing of what a model holds"
         } else {
             return;
         };
@@ -567,8 +579,11 @@ impl Judge {
                     || format!("the pickle computes the name of what it imports: `{module}.{name}`");
                 self.see_once(index as u64, &rules::COMPUTES_NAME, Severity::High, global.at, message);
             }
-            if !global.reported && global.known.basis == Basis::Table && global.known.effect.dangerous() {
-                let (rule, what) = of_effect(global.known.effect);
+            let known = global.known;
+            let sure = known.basis == Basis::Table
+                || (known.basis == Basis::Family && known.effect == Effect::Executes && !known.science);
+            if !global.reported && sure && known.effect.dangerous() {
+                let (rule, what) = of_effect(known.effect);
                 let message = || format!("the pickle refers to `{module}.{name}`, which {what}");
                 self.see_once(index as u64, rule, Severity::Medium, global.at, message);
             }

@@ -1,7 +1,7 @@
 //! What a callable does: from a table where it is known, from its module's family, and else from the shape of its
 //! name. What is not known is told apart from what is known to be harmless, so that the judge can ask for reasons.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 /// What calling something does.
@@ -81,6 +81,8 @@ impl Effect {
 pub(super) enum Basis {
     /// The name is in the table, or its module is as a whole.
     Table,
+    /// Its package is in the table as a whole, and is not of the standard library.
+    Family,
     /// The source of the function, or of the class's constructor, has it.
     Source,
     /// Words in its name that leave no doubt.
@@ -100,6 +102,8 @@ pub(super) struct Known {
     pub(super) class_like: bool,
     /// Whether it is in the standard library.
     pub(super) standard: bool,
+    /// Whether its package is one of science and machine learning.
+    pub(super) science: bool,
 }
 
 const TABLE: &str = include_str!("known.txt");
@@ -110,10 +114,14 @@ const INFERRED: &str = include_str!("inferred.txt");
 /// Names of the modules of the standard library, Python 2.7 to 3.14.
 const STANDARD: &str = include_str!("standard.txt");
 
+/// Packages of science and machine learning, whose classes are made with all sorts of arguments.
+const SCIENCE: &str = include_str!("science.txt");
+
 struct Table {
     /// Effect per `module.name`; `module.*` for the rest of a module and what is below it.
     effects: HashMap<String, Effect>,
-    standard: HashMap<&'static str, ()>,
+    standard: HashSet<&'static str>,
+    science: HashSet<&'static str>,
 }
 
 fn table() -> &'static Table {
@@ -129,12 +137,16 @@ fn table() -> &'static Table {
                 }
             }
         }
-        Table { effects, standard: STANDARD.split_whitespace().map(|m| (m, ())).collect() }
+        Table {
+            effects,
+            standard: STANDARD.split_whitespace().collect(),
+            science: SCIENCE.split_whitespace().collect(),
+        }
     })
 }
 
 fn is_standard(module: &str) -> bool {
-    module.split('.').next().is_some_and(|top| table().standard.contains_key(top))
+    module.split('.').next().is_some_and(|top| table().standard.contains(top))
 }
 
 /// What is known of `module.name`; the name may have dots. What the table says of `forget`, which are modules or whole
@@ -145,9 +157,10 @@ pub(super) fn know(module: &str, name: &str, forget: &[String]) -> Known {
         if find(module, name, forget).is_some() { (module, name) } else { reach_through(module, name) };
     let forgotten = forgotten(module, forget);
     let standard = !forgotten && is_standard(module);
+    let science = !forgotten && table().science.contains(module.split('.').next().unwrap_or_default());
     let last = name.rsplit('.').next().unwrap_or(name);
     let class_like = class_like(last);
-    let known = |effect, basis| Known { effect, basis, class_like, standard };
+    let known = |effect, basis| Known { effect, basis, class_like, standard, science };
     if let Some(effect) = find(module, name, forget) {
         return known(effect, Basis::Table);
     }
@@ -158,16 +171,17 @@ pub(super) fn know(module: &str, name: &str, forget: &[String]) -> Known {
     if table().effects.get(&format!("{last}.*")).is_some_and(|e| e.dangerous()) && is_standard(last) {
         return known(Effect::Reaches, Basis::Table);
     }
+    if last.ends_with("Error") || last.ends_with("Exception") || last.ends_with("Warning") {
+        return known(Effect::Class, Basis::Words);
+    }
     if let Some(effect) = family(module).filter(|_| !forgotten) {
         // That a module's classes are harmless says nothing of their methods.
         let method = effect == Effect::Class && !class_like && name.contains('.');
-        return if method { known(Effect::Unknown, Basis::Nothing) } else { known(effect, Basis::Table) };
+        let basis = if standard { Basis::Table } else { Basis::Family };
+        return if method { known(Effect::Unknown, Basis::Nothing) } else { known(effect, basis) };
     }
     if let Some(effect) = inferred(module, name).filter(|_| !forgotten) {
         return known(effect, Basis::Source);
-    }
-    if last.ends_with("Error") || last.ends_with("Exception") || last.ends_with("Warning") {
-        return known(Effect::Class, Basis::Words);
     }
     if last.starts_with("__pyx_unpickle_") || (rebuild_like(last) && danger_words(last).is_none()) {
         return known(Effect::Rebuilds, Basis::Words);
@@ -320,7 +334,7 @@ fn reach_through<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
             break;
         }
         let bare = part.trim_start_matches('_');
-        let found = [part, bare].into_iter().find(|p| table().standard.contains_key(p));
+        let found = [part, bare].into_iter().find(|p| table().standard.contains(p));
         if let Some(found) = found {
             (module, name) = (canonical(found, "").0, after);
         }

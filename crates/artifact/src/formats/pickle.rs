@@ -49,7 +49,7 @@ impl Format for Pickle {
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
         let mut arrays = super::joblib::Arrays::new(input.source);
-        if let Err(e) = pickle::read_streams_with(input.source, 0, &mut arrays, part, cx) {
+        if let Err(e) = pickle::read_streams(input.source, 0, &mut arrays, part, cx) {
             cx.unread(part, None, e.to_string());
         }
         arrays.facts(part);

@@ -1,5 +1,8 @@
 //! Judges what the machine would do: each call, each state given, each import, and the size of the whole.
 
+mod amount;
+mod change;
+
 use std::collections::BTreeSet;
 
 use domain::{Entry, Severity};
@@ -7,7 +10,7 @@ use domain::{Entry, Severity};
 use super::fold;
 use super::heap::{Global, Heap, Kind, Node, Val, View};
 use super::know::{Basis, Effect, canonical};
-use super::{bytes, looks, rules, show, size};
+use super::{looks, rules, show, size};
 use crate::Source;
 
 /// Something that was seen.
@@ -95,10 +98,10 @@ impl Judge {
         let call = Call { callee, args, new, at };
         match callee.as_global() {
             Some(index) => {
-                if self.global(heap, source, &call, index, 0) {
-                    if let Some(global) = heap.globals.get_mut(index) {
-                        global.reported = true;
-                    }
+                if self.global(heap, source, &call, index, 0)
+                    && let Some(global) = heap.globals.get_mut(index)
+                {
+                    global.reported = true;
                 }
             }
             None => self.computed(heap, source, &call, 0),
@@ -332,164 +335,6 @@ impl Judge {
         let message =
             || format!("the pickle calls `{}` when it is loaded: {reason}", call.show(heap, source));
         self.see_once(subject, &rules::CALLS_UNKNOWN, Severity::High, call.at, message);
-    }
-
-    /// Something that takes all items of an iterator which never ends, or almost.
-    fn consumes(&mut self, heap: &Heap, source: &dyn Source, call: &Call, name: &str, subject: u64) {
-        const CONSUMERS: [&str; 12] = [
-            "list",
-            "tuple",
-            "set",
-            "frozenset",
-            "sum",
-            "dict",
-            "bytes",
-            "any",
-            "all",
-            "deque",
-            "Counter",
-            "array",
-        ];
-        if !CONSUMERS.contains(&name) {
-            return;
-        }
-        let endless = |value: &Val| {
-            let View::Node(node @ Node { kind: Kind::Call | Kind::New, .. }) = heap.view(*value) else {
-                return false;
-            };
-            let View::Global(maker) = heap.view(node.head) else { return false };
-            if !maker.module.starts_with("itertools") {
-                return false;
-            }
-            match &*maker.name {
-                "count" | "cycle" | "product" | "permutations" | "combinations_with_replacement" => true,
-                "repeat" => node.total == 1,
-                _ => false,
-            }
-        };
-        if heap.items(call.args).is_some_and(|items| items.iter().any(endless)) {
-            let message = || {
-                format!("the pickle makes something endless when it is loaded: `{}`", call.show(heap, source))
-            };
-            self.see_once(subject, &rules::UNFOLDS_HUGE, Severity::High, call.at, message);
-        }
-    }
-
-    /// A call that makes as much as it is told.
-    fn allocates(&mut self, heap: &Heap, source: &dyn Source, call: &Call, name: &str, subject: u64) {
-        let Some(items) = heap.items(call.args) else { return };
-        let number = |v: &Val| match heap.view(*v) {
-            View::Int(int) => u128::from(int.unsigned_abs()),
-            View::Long => u128::MAX,
-            _ => 0,
-        };
-        let length = |v: &Val| match heap.view(*v) {
-            View::Text(at) | View::Bytes(at) => {
-                bytes::argument(source, at, 1).map_or(1, |(_, _, _, l)| u128::from(l))
-            }
-            View::Node(node) => u128::from(node.total),
-            _ => number(v),
-        };
-        let last = name.trim_start_matches("i").rsplit('.').next().unwrap_or(name);
-        let amount = match (last, items) {
-            ("pow" | "power", [base, exponent, ..]) if number(base) > 1 => number(exponent),
-            ("lshift", [_, by]) => number(by),
-            ("mul" | "repeat" | "tile", [a, b]) => match (number(a), number(b)) {
-                (0, n) => length(a).saturating_mul(n),
-                (n, 0) => length(b).saturating_mul(n),
-                _ => 0,
-            },
-            ("factorial" | "bytes" | "bytearray", [n, ..]) => number(n),
-            ("comb" | "perm", _) => 0,
-            // Lazy, but walked by whatever takes it.
-            ("range", items) => items.iter().map(number).max().unwrap_or(0) / 64,
-            ("arange" | "linspace" | "eye" | "identity", items) => {
-                items.iter().map(number).max().unwrap_or(0)
-            }
-            (_, [shape, ..]) => match heap.items(*shape) {
-                Some(sides) => sides.iter().map(number).fold(1, u128::saturating_mul),
-                None => number(shape),
-            },
-            _ => 0,
-        };
-        if amount > AMOUNT_MAX {
-            let message = || {
-                format!("the pickle makes something huge when it is loaded: `{}`", call.show(heap, source))
-            };
-            self.see_once(subject, &rules::UNFOLDS_HUGE, Severity::High, call.at, message);
-        }
-    }
-
-    /// `BUILD`: state given to an object.
-    pub(super) fn built(&mut self, heap: &Heap, source: &dyn Source, object: Val, state: Val, at: u64) {
-        if object.as_global().is_some() {
-            let (shown, state) = (show::value(heap, source, object), show::value(heap, source, state));
-            let message =
-                format!("the pickle changes `{shown}` of the program that loads it: it gets {state}");
-            self.see(&rules::CHANGES_IMPORTED, Severity::High, at, message);
-            return;
-        }
-        for part in [Some(state), heap.items(state).and_then(|i| i.get(1)).copied()].into_iter().flatten() {
-            if let View::Node(node @ Node { kind: Kind::Dict, .. }) = heap.view(part) {
-                self.plants(heap, source, node, at);
-            }
-        }
-    }
-
-    /// State that has one of the methods which unpickling calls itself.
-    fn plants(&mut self, heap: &Heap, source: &dyn Source, state: &Node, at: u64) {
-        const METHODS: [&str; 7] =
-            ["__setstate__", "__setitem__", "append", "extend", "add", "__new__", "__getinitargs__"];
-        let (mut pairs, mut rest) = (Vec::new(), heap.kids(state));
-        while let [key, value, after @ ..] = rest {
-            pairs.push((*key, *value));
-            rest = after;
-        }
-        for (key, value) in pairs {
-            let callable = match heap.view(value) {
-                View::Global(global) => !global.name.is_empty(),
-                View::Node(node) => matches!(node.kind, Kind::Call | Kind::Attribute),
-                _ => false,
-            };
-            if callable
-                && let View::Text(at_key) = heap.view(key)
-                && let Some(key) = bytes::text(source, at_key, 64)
-                && METHODS.contains(&key.as_str())
-            {
-                let value = show::value(heap, source, value);
-                let message = format!(
-                    "the pickle gives an object the method `{key}`, which unpickling calls: `{value}`"
-                );
-                self.see(&rules::CHANGES_IMPORTED, Severity::High, at, message);
-            }
-        }
-    }
-
-    /// Items given to something that is no container of the pickle's own.
-    pub(super) fn added(&mut self, heap: &Heap, source: &dyn Source, target: Val, items: &[Val], at: u64) {
-        let changed = match heap.view(target) {
-            View::Global(_) => true,
-            View::Node(node) => match node.kind {
-                Kind::Attribute => true,
-                // `vars(module)`, `globals()`: the call was reported; that the result is changed is worth its own line.
-                Kind::Call => node
-                    .head
-                    .as_global()
-                    .and_then(|g| heap.globals.get(g))
-                    .is_some_and(|g| g.known.effect.dangerous()),
-                _ => false,
-            },
-            _ => false,
-        };
-        if changed {
-            let items: Vec<String> = items.iter().take(4).map(|v| show::value(heap, source, *v)).collect();
-            let target = show::value(heap, source, target);
-            let message = format!(
-                "the pickle changes `{target}` of the program that loads it: it gets {}",
-                items.join(", ")
-            );
-            self.see(&rules::CHANGES_IMPORTED, Severity::High, at, message);
-        }
     }
 
     /// `STACK_GLOBAL` with names that cannot be told.

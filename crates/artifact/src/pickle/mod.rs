@@ -95,19 +95,6 @@ pub(crate) struct Stream {
 pub(crate) fn read_streams(
     source: &dyn Source,
     at: u64,
-    part: &mut Part,
-    cx: &mut Context<'_>,
-) -> Result<u64, ReadError> {
-    read_streams_with(source, at, &mut Ignore, part, cx)
-}
-
-/// As [`read_streams`], with a watcher.
-///
-/// # Errors
-/// When the source cannot be read.
-pub(crate) fn read_streams_with(
-    source: &dyn Source,
-    at: u64,
     watch: &mut dyn Watch,
     part: &mut Part,
     cx: &mut Context<'_>,

@@ -357,6 +357,7 @@ pub(super) fn class_like(name: &str) -> bool {
 /// Whether a name says that it puts back together what a pickler took apart.
 fn rebuild_like(name: &str) -> bool {
     name.starts_with("_new_")
+        || name == "newObj"
         || words(name).iter().any(|w| {
             matches!(
                 w.as_str(),

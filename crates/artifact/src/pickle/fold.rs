@@ -114,18 +114,6 @@ fn of_global(
         (("copyreg", "__newobj__" | "__newobj_ex__"), [class, rest @ ..]) => {
             Some(Folded::Value(heap.node(Kind::New, *class, rest)))
         }
-        (("builtins", "type"), [Val::NONE]) => {
-            Some(Folded::Value(heap.import("types", "NoneType", at, false)))
-        }
-        (("builtins", "list" | "tuple" | "iter"), [one]) => heap.items(*one).map(|_| Folded::Value(*one)),
-        (("builtins", "reversed"), [one]) => {
-            if let Some(items) = heap.items(*one) {
-                let reversed: Vec<Val> = items.iter().rev().copied().collect();
-                return Some(Folded::Value(heap.node(Kind::List, Val::ABSENT, &reversed)));
-            }
-            let reversed: String = text(heap, source, *one)?.chars().rev().collect();
-            made(heap, Constant::Text(reversed))
-        }
         // dill's names of types.
         (("dill._dill", "_load_type"), [name]) => {
             let name = text(heap, source, *name)?;
@@ -133,22 +121,6 @@ fn of_global(
             let (module, name) =
                 if name == "PartialType" { ("functools", "partial") } else { (module, name.as_str()) };
             Some(Folded::Value(heap.import(module, name, at, false)))
-        }
-        (("builtins", "chr"), [code]) => {
-            let View::Int(code) = heap.view(*code) else { return None };
-            let c = char::from_u32(u32::try_from(code).ok()?)?;
-            made(heap, Constant::Text(c.to_string()))
-        }
-        (("builtins", "bytes" | "bytearray"), [list]) if heap.items(*list).is_some() => {
-            let ints = heap.items(*list)?.iter().map(|v| match heap.view(*v) {
-                View::Int(int) => u8::try_from(int).ok(),
-                _ => None,
-            });
-            let ints: Option<Vec<u8>> = ints.collect();
-            made(heap, Constant::Bytes(ints?))
-        }
-        (("builtins", name), _) if name.starts_with("str.") || name.starts_with("bytes.") => {
-            method(heap, source, name.split_once('.')?.1, items)
         }
         (("builtins", "str") | ("sys", "intern"), [one]) => {
             let text = text(heap, source, *one)?;
@@ -162,23 +134,60 @@ fn of_global(
         (("operator" | "_operator", "add" | "concat" | "iadd" | "iconcat"), [a, b]) => {
             joined(heap, source, *a, *b)
         }
-        (("base64" | "binascii", name), [value, ..]) => {
-            let value = constant(heap, source, *value)?;
-            let bytes = match &value {
-                Constant::Text(text) => text.as_bytes(),
-                Constant::Bytes(bytes) => bytes,
-            };
-            let bytes = match name {
-                "b64decode" | "standard_b64decode" | "urlsafe_b64decode" | "decodebytes" | "a2b_base64" => {
-                    decode::base64(bytes)?
-                }
-                "unhexlify" | "a2b_hex" | "b16decode" => decode::hex(bytes)?,
-                _ => return None,
-            };
-            made(heap, Constant::Bytes(bytes))
+        (("base64" | "binascii", name), [value, ..]) => unwrapped(heap, source, name, *value),
+        (("builtins", name), _) => of_builtin(heap, source, name, items, at),
+        _ => None,
+    }
+}
+
+/// Builtins that make text, bytes or lists of their one argument, and methods of the types of constants.
+fn of_builtin(heap: &mut Heap, source: &dyn Source, name: &str, items: &[Val], at: u64) -> Option<Folded> {
+    match (name, items) {
+        ("type", [Val::NONE]) => Some(Folded::Value(heap.import("types", "NoneType", at, false))),
+        ("list" | "tuple" | "iter", [one]) => heap.items(*one).map(|_| Folded::Value(*one)),
+        ("reversed", [one]) => {
+            if let Some(items) = heap.items(*one) {
+                let reversed: Vec<Val> = items.iter().rev().copied().collect();
+                return Some(Folded::Value(heap.node(Kind::List, Val::ABSENT, &reversed)));
+            }
+            let reversed: String = text(heap, source, *one)?.chars().rev().collect();
+            made(heap, Constant::Text(reversed))
+        }
+        ("chr", [code]) => {
+            let View::Int(code) = heap.view(*code) else { return None };
+            let c = char::from_u32(u32::try_from(code).ok()?)?;
+            made(heap, Constant::Text(c.to_string()))
+        }
+        ("bytes" | "bytearray", [list]) if heap.items(*list).is_some() => {
+            let ints = heap.items(*list)?.iter().map(|v| match heap.view(*v) {
+                View::Int(int) => u8::try_from(int).ok(),
+                _ => None,
+            });
+            let ints: Option<Vec<u8>> = ints.collect();
+            made(heap, Constant::Bytes(ints?))
+        }
+        (name, _) if name.starts_with("str.") || name.starts_with("bytes.") => {
+            method(heap, source, name.split_once('.')?.1, items)
         }
         _ => None,
     }
+}
+
+/// Bytes out of base64 or hexadecimal.
+fn unwrapped(heap: &mut Heap, source: &dyn Source, name: &str, value: Val) -> Option<Folded> {
+    let value = constant(heap, source, value)?;
+    let bytes = match &value {
+        Constant::Text(text) => text.as_bytes(),
+        Constant::Bytes(bytes) => bytes,
+    };
+    let bytes = match name {
+        "b64decode" | "standard_b64decode" | "urlsafe_b64decode" | "decodebytes" | "a2b_base64" => {
+            decode::base64(bytes)?
+        }
+        "unhexlify" | "a2b_hex" | "b16decode" => decode::hex(bytes)?,
+        _ => return None,
+    };
+    made(heap, Constant::Bytes(bytes))
 }
 
 /// A method of a constant: the first item is the object.

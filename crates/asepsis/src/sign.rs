@@ -193,20 +193,20 @@ pub fn sign(arguments: &SignArguments, format: Format) -> anyhow::Result<u8> {
     // A cache that cannot be read is as good as none.
     let cache = kept.as_ref().and_then(|p| std::fs::read(p).ok()).and_then(|b| DigestCache::parse(&b).ok());
     let bar = crate::terminal::bytes("hashing");
-    let signed = signing::sign(
-        &arguments.model,
-        &output,
-        key.as_ref(),
-        &certificates,
+    let order = signing::Order {
+        model: &arguments.model,
+        signature: &output,
+        signer: key.as_ref(),
+        certificates: &certificates,
         options,
-        cache.as_ref(),
-        threads(arguments.threads),
-        app::SystemClock::default().now(),
-        &|done, all| {
-            bar.set_length(all);
-            bar.set_position(done);
-        },
-    )?;
+        cache: cache.as_ref(),
+        threads: threads(arguments.threads),
+        now: app::SystemClock::default().now(),
+    };
+    let signed = signing::sign(order, &|done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    })?;
     bar.finish_and_clear();
     crate::example::write_whole(&output, &signed.signature)?;
     if let Some(file) = kept {

@@ -370,6 +370,6 @@ impl Report {
 /// Findings that count, worst first.
 pub(crate) fn counted(part: &Part, from: Severity) -> Vec<&domain::Finding> {
     let mut findings: Vec<_> = part.all_findings().filter(|f| f.severity >= from).collect();
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
     findings
 }

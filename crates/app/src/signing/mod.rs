@@ -157,21 +157,32 @@ pub struct Signed {
     pub cache: DigestCache,
 }
 
+/// What is signed, where the signature goes, and how.
+pub struct Order<'a> {
+    /// File or folder of the model.
+    pub model: &'a Path,
+    /// Where the signature file will be; it is left out of itself.
+    pub signature: &'a Path,
+    /// The key.
+    pub signer: &'a dyn Signer,
+    /// Certificates of the key, its own first; none signs with the bare key.
+    pub certificates: &'a [Certificate],
+    /// Hash, pieces, links, ignored paths.
+    pub options: SignOptions,
+    /// Digests of the last time.
+    pub cache: Option<&'a DigestCache>,
+    /// Threads that hash.
+    pub threads: usize,
+    /// Now, on the clock that stamps files.
+    pub now: Timestamp,
+}
+
 /// Signs a file or folder.
 ///
 /// # Errors
 /// [`SigningError`].
-pub fn sign(
-    model: &Path,
-    signature: &Path,
-    signer: &dyn Signer,
-    certificates: &[Certificate],
-    mut options: SignOptions,
-    cache: Option<&DigestCache>,
-    threads: usize,
-    now: Timestamp,
-    progress: Progress<'_>,
-) -> Result<Signed, SigningError> {
+pub fn sign(order: Order<'_>, progress: Progress<'_>) -> Result<Signed, SigningError> {
+    let Order { model, signature, signer, certificates, mut options, cache, threads, now } = order;
     let root = Root::of(model)?;
     options.signature_file = root.below(signature);
     let plan = SigningPlan::new(options, &root.listing()?, cache)?;
@@ -282,17 +293,18 @@ mod tests {
         let public = folder.join("key.pub");
         std::fs::write(&public, key.public_key().to_pem()).unwrap();
         let options = SignOptions::new("m");
-        let made = sign(
-            &folder.join(name),
-            &folder.join("model.sig"),
-            &key,
-            &[],
+        let (model, signature) = (folder.join(name), folder.join("model.sig"));
+        let order = Order {
+            model: &model,
+            signature: &signature,
+            signer: &key,
+            certificates: &[],
             options,
-            None,
-            2,
-            Timestamp::from_millis(0),
-            &|_, _| (),
-        );
+            cache: None,
+            threads: 2,
+            now: Timestamp::from_millis(0),
+        };
+        let made = sign(order, &|_, _| ());
         (made.unwrap().signature, public)
     }
 

@@ -76,7 +76,7 @@ fn signature(view: &ArtefactView) -> Markup {
 
 fn findings(part: &Part) -> Markup {
     let mut found: Vec<_> = part.all_findings().collect();
-    found.sort_by(|a, b| b.severity.cmp(&a.severity));
+    found.sort_by_key(|f| std::cmp::Reverse(f.severity));
     let unread: Vec<_> = part
         .walk()
         .into_iter()

@@ -26,10 +26,21 @@ pub struct Context<'l> {
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     used: Arc<AtomicU64>,
+    bombs: Arc<AtomicU64>,
     limit: u64,
 }
 
 impl Budget {
+    /// A bomb was seen: the verdict stands, and no further one needs to be unfolded as far.
+    pub(crate) fn bomb(&self) {
+        self.bombs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a bomb was seen anywhere in the artefact.
+    pub(crate) fn bombed(&self) -> bool {
+        self.bombs.load(Ordering::Relaxed) > 0
+    }
+
     /// Counts bytes.
     pub(crate) fn spend(&self, bytes: u64) -> Result<(), Spent> {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
@@ -49,7 +60,7 @@ pub struct Spent {
 
 impl<'l> Context<'l> {
     pub(crate) fn new(limits: &'l Limits) -> Self {
-        let expanded = Budget { used: Arc::default(), limit: limits.expanded_max };
+        let expanded = Budget { used: Arc::default(), bombs: Arc::default(), limit: limits.expanded_max };
         Self { limits, path: Vec::new(), parts: 0, expanded, steps: 0 }
     }
 

@@ -62,17 +62,14 @@ impl Format for ExecuTorch {
         let Some(program) = Flat::new(input.source, 0).root() else {
             return cx.unread(part, Some(0), "the program is cut off");
         };
+        if !program.is_whole() {
+            return outside(part, cx, "the program begins outside the file");
+        }
         part.facts.framework = Some(format!("ExecuTorch {}", program.number(0, 4)));
-        if [1, 3, 4].iter().any(|i| program.is_broken(*i, 4)) {
-            let remedy = "do not use the file; ask the supplier for a valid export";
-            return cx.find(
-                part,
-                &OPERATOR,
-                Severity::Medium,
-                None,
-                "a list of the program lies outside the file",
-                remedy,
-            );
+        if [1, 3, 4].iter().any(|i| !program.holds_whole(*i, ITEMS_MAX))
+            || tables(&program, 1).any(|p| !p.holds_whole(6, ITEMS_MAX) || !p.holds_whole(7, ITEMS_MAX))
+        {
+            return outside(part, cx, "a list of the program lies outside the file");
         }
         for plan in tables(&program, 1) {
             part.facts.note(format!("method {}", plan.text(0)), "");
@@ -96,6 +93,11 @@ impl Format for ExecuTorch {
         }
         segments(&program, input, part, cx);
     }
+}
+
+fn outside(part: &mut Part, cx: &mut Context<'_>, what: &str) {
+    let remedy = "do not use the file; ask the supplier for a valid export";
+    cx.find(part, &OPERATOR, Severity::Medium, None, what, remedy);
 }
 
 fn tables<'a>(table: &Table<'a>, index: u64) -> impl Iterator<Item = Table<'a>> + use<'a> {

@@ -147,7 +147,14 @@ pub(crate) const ENTRIES: &[&[&Entry]] = &[
     safetensors::ENTRIES,
     tensorflow::ENTRIES,
     &[&crate::embedded::ENTRY, &crate::embedded::POLYGLOT, &npy::ENTRY, &program::ENTRY, &media::ACTIVE],
-    &[&paths::TRAVERSAL, &paths::SPECIAL, &zip::rules::DISAGREE, &zip::rules::HIDDEN, &zip::rules::BOMB],
+    &[
+        &paths::TRAVERSAL,
+        &paths::SPECIAL,
+        &zip::rules::DISAGREE,
+        &zip::rules::HIDDEN,
+        &zip::rules::BOMB,
+        &zip::rules::SEALED,
+    ],
 ];
 
 /// The rule on stray members of a Keras archive, for its layout.

@@ -49,7 +49,13 @@ fn kind(head: &[u8]) -> Option<&'static str> {
         // A class file states its version, 45 and up; a universal Mach-O the number of architectures, a few.
         [0xca, 0xfe, 0xba, 0xbe, _, _, 0, 45..=99, ..] => Some("compiled Java code"),
         [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 1..=30, ..] => Some("a Mach-O program (macOS)"),
-        [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce, 0xfa, 0xed, 0xfe, ..] => {
+        // 64 bits and more architectures, and the same in the other order of bytes.
+        [0xca, 0xfe, 0xba, 0xbf, 0, 0, 0, 1..=30, ..]
+        | [0xbe | 0xbf, 0xba, 0xfe, 0xca, 1..=30, 0, 0, 0, ..]
+        | [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..]
+        | [0xce, 0xfa, 0xed, 0xfe, ..] => Some("a Mach-O program (macOS)"),
+        // A kind of processor, a kind of file: no more is needed at the very start.
+        [0xcf, 0xfa, 0xed, 0xfe, _, 0, 0, 0..=2, _, _, _, _, 1..=15, 0, 0, 0, ..] => {
             Some("a Mach-O program (macOS)")
         }
         // A magic number per version of Python (3.7 and up), a line end, flags.
@@ -114,5 +120,28 @@ impl Format for Script {
         let severity = if plain && cx.depth() <= 1 { Severity::Low } else { Severity::Medium };
         let message = format!("this is a script that `{interpreter}` runs");
         cx.find(part, &ENTRY, severity, Some(0), message, REMEDY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_mach_o_is_a_program() {
+        let heads: [&[u8]; 7] = [
+            b"\xcf\xfa\xed\xfe\x07\0\0\x01\x03\0\0\0\x02\0\0\0",
+            b"\xce\xfa\xed\xfe\x07\0\0\0\x03\0\0\0\x02\0\0\0",
+            b"\xfe\xed\xfa\xcf\x01\0\0\x07\0\0\0\x03\0\0\0\x02",
+            b"\xfe\xed\xfa\xce\0\0\0\x12\0\0\0\0\0\0\0\x02",
+            b"\xca\xfe\xba\xbe\0\0\0\x02\x01\0\0\x07",
+            b"\xca\xfe\xba\xbf\0\0\0\x02\x01\0\0\x07",
+            b"\xbe\xba\xfe\xca\x02\0\0\0\x07\0\0\x01",
+        ];
+        for head in heads {
+            assert_eq!(kind(head), Some("a Mach-O program (macOS)"), "{head:x?}");
+        }
+        assert_eq!(kind(b"\xcf\xfa\xed\xfe\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), None);
+        assert_eq!(kind(b"\xca\xfe\xba\xbe\x80\0\0\0\0\0"), None);
     }
 }

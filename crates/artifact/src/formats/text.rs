@@ -93,6 +93,9 @@ fn judge(name: &str, text: &str, part: &mut Part, cx: &mut Context<'_>) {
             super::yaml::judge(front, part, cx);
         }
     }
+    if script::start(name, text, part, cx) {
+        return;
+    }
     if is_python(name, text) {
         script::python(text, script::Runs::OnImport, part, cx);
         return;
@@ -289,6 +292,19 @@ mod tests {
         ] {
             assert_eq!(verdict(name, text.as_bytes()), Verdict::Clean, "{name}");
         }
+    }
+
+    #[test]
+    fn path_files_that_run_code_are_found() {
+        for text in
+            ["import os; os.system('id')\n", "/opt/lib\nimport a.b;exec(a.b.c)\n", "import x; x.start()"]
+        {
+            assert_eq!(verdict("extra.pth", text.as_bytes()), Verdict::Found, "{text}");
+        }
+        assert_eq!(verdict("extra.pth", b"/opt/lib\n../src\n"), Verdict::Clean);
+        assert_eq!(verdict("extra.pth", b"import protobuf_nspkg\n"), Verdict::Clean);
+        assert_eq!(verdict("notes.txt", b"import os; os.system('id')\n"), Verdict::Found);
+        assert_eq!(verdict("notes.txt", b"import duties (and taxes); see the annex\n"), Verdict::Clean);
     }
 
     #[test]

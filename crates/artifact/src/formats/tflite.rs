@@ -89,13 +89,22 @@ impl Format for TfLite {
         payload::tail(input, part, cx);
         let flat = Flat::new(input.source, 0);
         let Some(model) = flat.root() else { return cx.unread(part, Some(0), "the model is cut off") };
+        if !model.is_whole() {
+            return flaw(part, cx, "the model begins outside the file");
+        }
         part.facts.framework = Some(format!("TensorFlow Lite {}", model.number(0, 4)));
         let description = model.text(3);
         if !description.is_empty() {
             part.facts.producer = Some(description.chars().take(200).collect());
             payload::text(&description, "the description of the model", None, part, cx);
         }
-        if [1, 2, 4].iter().any(|i| model.is_broken(*i, 4)) {
+        if [1, 2, 4, 6].iter().any(|i| !model.holds_whole(*i, ITEMS_MAX))
+            || model
+                .vector(2, 4, ITEMS_MAX)
+                .into_iter()
+                .flat_map(|v| v.tables())
+                .any(|graph| !graph.holds_whole(0, ITEMS_MAX) || !graph.holds_whole(3, ITEMS_MAX))
+        {
             return flaw(part, cx, "a list of the model lies outside the file");
         }
         operators(&model, part, cx);
@@ -338,6 +347,16 @@ mod tests {
             read(&model(vec![vec![F::U32(9)]], b"\x7fELF\x02\x01\x01\0".to_vec())).verdict(),
             Verdict::Found
         );
+    }
+
+    #[test]
+    fn a_model_or_table_outside_the_file_is_found() {
+        let good = model(vec![vec![F::U32(9)]], vec![0; 16]);
+        for outside in [0xffff_fff0_u32, good.len() as u32 + 4, good.len() as u32 - 1] {
+            let mut bytes = good.clone();
+            bytes[..4].copy_from_slice(&outside.to_le_bytes());
+            assert_eq!(read(&bytes).verdict(), Verdict::Found, "{outside}");
+        }
     }
 
     #[test]

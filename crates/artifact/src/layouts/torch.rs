@@ -247,10 +247,15 @@ fn report(library: &str, operator: &str, name: &str, shown: &str, part: &mut Par
 /// Calls in the source of a TorchScript model: `ops.library.operator(…)` and `torch.operator(…)`.
 fn script(text: &str, name: &str, part: &mut Part, cx: &mut Context<'_>) {
     for (path, rest) in paths(text) {
-        let mut words = path.split('.');
-        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let argument: String = rest.chars().take(60).take_while(|c| *c != '\n').collect();
         let shown = format!("{path}{argument}");
+        if let Some(does) = leaves(path) {
+            let message = format!("`{name}` calls `{shown}`, which {does}");
+            cx.find(part, &OPERATOR, Severity::High, None, message, REMEDY);
+            continue;
+        }
+        let mut words = path.split('.');
+        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let tail = words.next();
         match (first, tail) {
             ("ops", Some(operator)) => report(second, operator, name, &shown, part, cx),
@@ -262,6 +267,27 @@ fn script(text: &str, name: &str, part: &mut Part, cx: &mut Context<'_>) {
         }
     }
 }
+
+/// What a name does that is no operator: Python left in the model, calls to other machines, foreign classes.
+fn leaves(path: &str) -> Option<&'static str> {
+    if path.starts_with('^') {
+        return Some("is a function of Python that runs beside the model");
+    }
+    if let Some(class) = path.strip_prefix("__torch__.torch.classes.") {
+        let library = class.split('.').next().unwrap_or_default();
+        let known = LIBRARIES.contains(&library) || CLASSES.contains(&library);
+        return (!known).then_some("belongs to a library that is not part of PyTorch");
+    }
+    let last = path.rsplit('.').next().unwrap_or_default();
+    if matches!(last, "rpc_sync" | "rpc_async" | "rpc_remote") {
+        return Some("calls another machine");
+    }
+    let deep = path.strip_prefix("torch.").filter(|p| p.contains('.') && !p.starts_with("ops."))?;
+    deep.split('.').any(|w| LEADS_OUT.contains(&w)).then_some("is no operator of PyTorch")
+}
+
+/// Libraries of classes in C++ that come with PyTorch, beside those of its operators.
+const CLASSES: &[&str] = &["rnn", "_nnapi", "profiling", "xnnpack", "tensorexpr"];
 
 /// Dotted names outside of string literals and comments that are called, each with the text behind it.
 fn paths(text: &str) -> Vec<(&str, &str)> {
@@ -281,14 +307,18 @@ fn paths(text: &str) -> Vec<(&str, &str)> {
             while at < bytes.len() && bytes[at] != b'\n' {
                 at += 1;
             }
-        } else if word(b) {
+        } else if word(b) || b == b'^' && bytes.get(at + 1).is_some_and(|b| word(*b)) {
+            // The caret marks what TorchScript could not compile and calls in Python.
             let start = at;
+            at += usize::from(b == b'^');
             while at < bytes.len() && word(bytes[at]) {
                 at += 1;
             }
             // A name that is not called right there may still be called through a variable.
             if let (Some(path), Some(rest)) = (text.get(start..at), text.get(at..))
-                && (path.starts_with("ops.") || path.starts_with("torch."))
+                && (["ops.", "torch.", "rpc_", "^", "__torch__.torch.classes."]
+                    .iter()
+                    .any(|p| path.starts_with(p)))
             {
                 found.push((path, rest));
             }
@@ -385,6 +415,27 @@ mod tests {
             ("image", "decode_png"),
         ] {
             assert!(effect(library, operator).is_none(), "{library}::{operator}");
+        }
+    }
+
+    #[test]
+    fn python_and_calls_to_other_machines_are_found() {
+        for text in [
+            "_0 = ^Fn(1)(x)",
+            "_0 = torch.distributed.rpc.rpc_sync(x)",
+            "_0 = rpc_async(x)",
+            "a = __torch__.torch.classes.vendor.Loader.__new__(x)",
+        ] {
+            assert!(paths(text).iter().any(|(p, _)| leaves(p).is_some()), "{text}");
+        }
+        for text in [
+            "x = torch.add(y, z)\nreturn torch.linalg_norm(x)",
+            "# ^Fn(x)\ns = \"^Fn(x)\"",
+            "w = __torch__.torch.classes.quantized.Conv2dPackedParamsBase.__new__(x)",
+            "h = __torch__.torch.nn.modules.load.Linear.forward(x)",
+            "a = x ^ y",
+        ] {
+            assert!(paths(text).iter().all(|(p, _)| leaves(p).is_none()), "{text}");
         }
     }
 

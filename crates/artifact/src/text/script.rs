@@ -51,8 +51,65 @@ catalogue_entry! {
     };
 }
 
+catalogue_entry! {
+    /// A path file of Python runs code whenever Python starts.
+    ///
+    /// ## What it is
+    /// A `.pth` file, which lists folders for Python's search path, with a line that begins with `import` and does more
+    /// than import: Python runs such lines each time it starts, whether the package is used or not.
+    ///
+    /// ## Why it matters in care
+    /// Once the package is unpacked beside the service, the line runs in every program written in Python on that machine,
+    /// without anybody loading the model.
+    ///
+    /// ## Limits
+    /// Installers of development versions use such lines as well; they have no place in a model. An import alone is a
+    /// remark: it runs what the module does when it is imported.
+    ///
+    /// ## References
+    /// Python, library reference, module `site`; CWE-94 Code Injection; MITRE ATLAS AML.T0011.001 Malicious Package.
+    pub static START = {
+        id: "S048", name: "python-start-file", kind: Rule, since: "0.3.0",
+        maps: ["AML.T0011.000", "AML.T0011.001", "CWE-94", "CWE-506"],
+    };
+}
+
 /// Entries of this file.
-pub(crate) const ENTRIES: &[&Entry] = &[&PYTHON, &SHELL];
+pub(crate) const ENTRIES: &[&Entry] = &[&PYTHON, &SHELL, &START];
+
+/// The import lines of a path file: a few lines that are all folders, comments or imports. None of anything else.
+fn start_lines<'t>(name: &str, text: &'t str) -> Option<Vec<&'t str>> {
+    /// Most lines of a path file.
+    const LINES_MAX: usize = 200;
+    if !name.to_ascii_lowercase().ends_with(".pth") || text.lines().count() > LINES_MAX {
+        return None;
+    }
+    let lines: Vec<&str> = text.trim_start_matches('\u{feff}').lines().collect();
+    let runs = |l: &str| l.starts_with("import ") || l.starts_with("import\t");
+    let imports: Vec<&str> = lines.iter().copied().filter(|l| runs(l)).collect();
+    (!imports.is_empty()).then_some(imports)
+}
+
+/// Judges a path file of Python. Says whether it is one.
+pub(crate) fn start(name: &str, text: &str, part: &mut Part, cx: &mut Context<'_>) -> bool {
+    let Some(imports) = start_lines(name, text) else { return false };
+    for line in imports.into_iter().take(100) {
+        let code = line.split('#').next().unwrap_or_default().trim_end_matches([' ', '\t', ';']);
+        let acts = code.contains([';', '(', '=']);
+        let severity = if acts { Severity::High } else { Severity::Low };
+        let message = format!("Python runs this line each time it starts: `{line}`");
+        cx.find(
+            part,
+            &START,
+            severity,
+            None,
+            message,
+            "do not unpack it; a model needs no code that starts by itself",
+        );
+        python(line, Runs::OnImport, part, cx);
+    }
+    true
+}
 
 /// When code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,8 @@ use crate::{Limits, Range, ReadError, Source};
 const BOMB_BYTES_MIN: u64 = 24 << 20;
 /// Arrays of zeros that a NumPy header announces are no bomb up to here, bytes: the header says what they cost.
 const BOMB_ARRAY_BYTES_MIN: u64 = 1 << 30;
+/// The same once a bomb was found in the artefact, and what is looked at of a bomb, bytes.
+const BOMB_BYTES_LOOKED: u64 = 1 << 20;
 /// Members up to this size are kept after they were read, bytes.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 /// Bytes kept per container.
@@ -150,10 +152,18 @@ impl<'a> Packed<'a> {
                     vec.extend_from_slice(bytes);
                 }
             }
-            let free = if array { BOMB_ARRAY_BYTES_MIN } else { BOMB_BYTES_MIN };
+            let free = match (self.pool.budget.bombed(), array) {
+                (true, _) => BOMB_BYTES_LOOKED,
+                (false, true) => BOMB_ARRAY_BYTES_MIN,
+                (false, false) => BOMB_BYTES_MIN,
+            };
             let ratio = done.length / frames.position().max(1);
             if done.length > free && ratio > self.pool.ratio_max {
                 done.stop = Some(Stop::Bomb);
+                self.pool.budget.bomb();
+                if let Some(vec) = &mut held {
+                    vec.truncate(usize::try_from(BOMB_BYTES_LOOKED).unwrap_or(0));
+                }
                 break;
             }
             if let Err(e) = self.pool.budget.spend(n as u64) {
@@ -176,7 +186,9 @@ impl<'a> Packed<'a> {
 
 impl Source for Packed<'_> {
     fn len(&self) -> u64 {
-        self.decoded().length
+        let decoded = self.decoded();
+        // What a bomb unfolds to is not read further than its start.
+        if decoded.stop == Some(Stop::Bomb) { decoded.length.min(BOMB_BYTES_LOOKED) } else { decoded.length }
     }
 
     fn in_memory(&self) -> Option<&[u8]> {

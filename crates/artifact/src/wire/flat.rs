@@ -52,6 +52,26 @@ impl<'a> Flat<'a> {
 }
 
 impl<'a> Table<'a> {
+    /// Whether the table and its list of fields lie inside the file.
+    pub(crate) fn is_whole(&self) -> bool {
+        let check = || {
+            let end = self.flat.source.len().checked_sub(self.flat.start)?;
+            let back = (self.flat.number(self.at, 4)? as u32).cast_signed();
+            let vtable = self.at.checked_add_signed(-i64::from(back))?;
+            let (fields, length) =
+                (self.flat.number(vtable, 2)?, self.flat.number(vtable.checked_add(2)?, 2)?);
+            Some(fields >= 4 && vtable.checked_add(fields)? <= end && self.at.checked_add(length)? <= end)
+        };
+        check().unwrap_or(false)
+    }
+
+    /// Whether a vector of tables is left out, or all its tables lie inside the file.
+    pub(crate) fn holds_whole(&self, index: u64, most: u64) -> bool {
+        let Some(vector) = self.vector(index, 4, most) else { return !self.is_broken(index, 4) };
+        let mut seen = 0;
+        vector.tables().inspect(|_| seen += 1).all(|t| t.is_whole()) && seen == vector.len
+    }
+
     /// Where the field is.
     fn field(&self, index: u64) -> Option<u64> {
         let back = (self.flat.number(self.at, 4)? as u32).cast_signed();

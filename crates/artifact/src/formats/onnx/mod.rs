@@ -96,6 +96,8 @@ impl Format for Onnx {
     fn recognise(&self, input: &Input<'_>) -> Option<Sure> {
         /// Top-level fields looked at: a model has one graph and a few dozen others.
         const FIELDS_MAX: usize = 10_000;
+        /// Fields that no version of the format has.
+        const UNKNOWN_MAX: u32 = 64;
         let head = input.head.first()?;
         // The first field is one of the model's own, of a sensible kind.
         if !matches!(head, 0x08 | 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42 | 0x72) {
@@ -103,6 +105,7 @@ impl Format for Onnx {
         }
         let message = Message::new(input.source, 0);
         let (mut version, mut graph, mut opset) = (false, false, false);
+        let mut unknown = 0;
         for field in message.fields().take(FIELDS_MAX) {
             let field = field.ok()?;
             match (field.number, field.payload) {
@@ -110,10 +113,13 @@ impl Format for Onnx {
                 (5, Payload::Varint(_)) | (2..=4 | 6 | 14 | 20 | 25 | 26, Payload::Bytes { .. }) => {}
                 (7, Payload::Bytes { .. }) => graph |= looks_like_graph(&message, &field),
                 (8, Payload::Bytes { length, .. }) if length < 4096 => opset = true,
+                // Readers skip fields that they do not know.
+                (n, _) if n > 8 && unknown < UNKNOWN_MAX => unknown += 1,
                 _ => return None,
             }
         }
-        ((version && (graph || opset)) || (graph && opset)).then_some(Sure::Certain)
+        let known = (version && (graph || opset)) || (graph && opset);
+        (known && (unknown == 0 || graph)).then_some(Sure::Certain)
     }
 
     fn read(&self, input: &Input<'_>, part: &mut Part, cx: &mut Context<'_>) {
@@ -223,7 +229,7 @@ impl Walk<'_, '_> {
                     self.current = None;
                     function += 1;
                 }
-                _ => {}
+                _ => self.unknown(message, &field),
             }
         }
         let producer = format!("{producer} {version}");
@@ -266,6 +272,26 @@ impl Walk<'_, '_> {
         }
         if self.imports.len() < 1000 {
             self.imports.insert(domain, version);
+        }
+    }
+
+    /// A field that the format does not have: readers skip it, and anything can be in it.
+    pub(super) fn unknown(&mut self, message: &Message<'_>, field: &Field) {
+        /// Shorter ones hold nothing.
+        const SHORT: u64 = 16;
+        let Payload::Bytes { at, length } = field.payload else { return };
+        let (what, byte) = (format!("field {} of the model", field.number), message.base.saturating_add(at));
+        let range = message.range(field);
+        if length < SHORT || payload::bytes(&range, &what, Some(byte), self.part, self.cx) {
+            return;
+        }
+        match String::from_utf8(message.bytes(field, TEXT_BYTES_MAX).unwrap_or_default().into_owned()) {
+            Ok(text) => self.text(&text, &what, byte),
+            Err(_) => self.cx.unread(
+                self.part,
+                Some(byte),
+                format!("{what} is in no version of ONNX that is known here; ask the supplier what it holds"),
+            ),
         }
     }
 

@@ -124,3 +124,12 @@ proptest::proptest! {
         let _ = read(&bytes);
     }
 }
+
+#[test]
+fn fields_that_the_format_does_not_have_are_looked_into() {
+    let evil = b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02id\x85R.";
+    check(&model(&[node("Relu", "")], &[bytes(99, evil)]), Verdict::Found, "S063");
+    let note = "exported by the tool chain of the vendor";
+    check(&model(&[node("Relu", "")], &[bytes(99, note), int(300, 1)]), Verdict::Clean, "");
+    assert_eq!(read(&model(&[node("Relu", "")], &[bytes(99, [0xfe; 40])])).verdict(), Verdict::Inconclusive);
+}

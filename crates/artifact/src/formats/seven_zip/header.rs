@@ -72,6 +72,8 @@ impl Bytes<'_> {
 pub(super) struct Folder {
     pub(super) codec: Option<Codec>,
     pub(super) filters: [Option<Filter>; FILTERS_MAX],
+    /// One of its coders is a cipher.
+    pub(super) encrypted: bool,
     /// Why it cannot be decoded.
     pub(super) problem: Option<String>,
     /// Packed streams it takes.
@@ -193,6 +195,7 @@ fn folders(bytes: &mut Bytes<'_>, all: &mut Streams) -> Option<()> {
 
 /// One coder of a folder.
 struct Coder {
+    encrypted: bool,
     filter: Result<Filter, String>,
     inputs: u64,
     outputs: u64,
@@ -211,7 +214,9 @@ fn coder(bytes: &mut Bytes<'_>) -> Option<Coder> {
     if inputs > CODERS_MAX || outputs > CODERS_MAX {
         return None;
     }
-    Some(Coder { filter: method(&id, &properties), inputs, outputs })
+    // All ciphers of 7z have numbers in this group.
+    let encrypted = id.starts_with(&[6, 0xf1]);
+    Some(Coder { encrypted, filter: method(&id, &properties), inputs, outputs })
 }
 
 fn method(id: &[u8], properties: &[u8]) -> Result<Filter, String> {
@@ -278,7 +283,8 @@ fn folder(bytes: &mut Bytes<'_>) -> Option<Folder> {
         }
     }
     let main = (0..outputs).find(|o| bound.iter().all(|(_, out)| out != o))?;
-    let mut folder = Folder { packed, outputs, main, ..Folder::default() };
+    let encrypted = coders.iter().any(|c| c.encrypted);
+    let mut folder = Folder { packed, outputs, main, encrypted, ..Folder::default() };
     if let Err(why) = chain(&coders, &bound, main, &mut folder) {
         folder.codec = None;
         folder.problem = Some(why);

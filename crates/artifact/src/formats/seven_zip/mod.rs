@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use domain::Severity;
 
 use super::paths::{Links, Special, check_name, check_rights};
+use super::zip::rules::{REMEDY_SEALED, SEALED};
 use super::zip::{BOMB, DISAGREE, HIDDEN, REMEDY_BOMB, REMEDY_DISAGREE, REMEDY_HIDDEN};
 use super::{Format, Input, Sure};
 use crate::unpack::{Packed, Pool, Stop};
@@ -67,7 +68,14 @@ fn read(source: &dyn Source, part: &mut Part, cx: &mut Context<'_>) -> Result<()
                 break;
             }
             Some(0x17) => {
-                let Some(next) = unpack_header(source, &mut bytes, &pool, &mut packed_end) else {
+                let mut encrypted = false;
+                let Some(next) = unpack_header(source, &mut bytes, &pool, &mut packed_end, &mut encrypted)
+                else {
+                    if encrypted {
+                        let message =
+                            "the names of the members are encrypted, so that nobody can see what it holds";
+                        cx.find(part, &SEALED, Severity::Medium, Some(start), message, REMEDY_SEALED);
+                    }
                     cx.unread(part, Some(start), "the names in the 7z archive are encrypted or damaged");
                     return Ok(());
                 };
@@ -88,9 +96,16 @@ fn read(source: &dyn Source, part: &mut Part, cx: &mut Context<'_>) -> Result<()
 }
 
 /// Decodes a packed header database.
-fn unpack_header(source: &dyn Source, bytes: &mut Bytes<'_>, pool: &Pool, end: &mut u64) -> Option<Vec<u8>> {
+fn unpack_header(
+    source: &dyn Source,
+    bytes: &mut Bytes<'_>,
+    pool: &Pool,
+    end: &mut u64,
+    encrypted: &mut bool,
+) -> Option<Vec<u8>> {
     let streams = streams(bytes)?;
     let folder = streams.folders.first()?;
+    *encrypted = folder.encrypted;
     if folder.size > HEADER_MAX {
         return None;
     }
@@ -172,6 +187,10 @@ fn members(
         links.through(cx, part, &file.name, 0);
         let Some(Some(folder)) = folders.get(f) else {
             let why = streams.folders.get(f).and_then(|f| f.problem.clone()).unwrap_or_default();
+            if streams.folders.get(f).is_some_and(|f| f.encrypted) {
+                let message = format!("`{}` is encrypted, so that nobody can see what it holds", file.name);
+                cx.find(part, &SEALED, Severity::Medium, None, message, REMEDY_SEALED);
+            }
             cx.unread(part, None, format!("`{}` {why}", file.name));
             continue;
         };

@@ -161,13 +161,20 @@ const EXTENSIONS: &[(&str, &str)] = &[
     ("Tokenizer", "tensorflow-text"),
 ];
 
+/// Operators that write what was computed to the event files of a summary writer.
+fn writes_summary(kind: &str) -> bool {
+    kind.starts_with("Write") && kind.ends_with("Summary")
+        || kind.ends_with("SummaryWriter") && kind != "SummaryWriter"
+        || kind.ends_with("Dataset") && (kind.contains("Csv") || kind.contains("CSV"))
+}
+
 /// What `kind` does.
 pub(in crate::formats) fn effect(kind: &str) -> Effect {
     static OWN: OnceLock<HashSet<&'static str>> = OnceLock::new();
     if PYTHON.contains(&kind) || kind.contains("PyFunc") {
         return Effect::Python;
     }
-    if FILES.contains(&kind) {
+    if FILES.contains(&kind) || writes_summary(kind) {
         return Effect::Files;
     }
     if NETWORK.contains(&kind) {
@@ -186,4 +193,21 @@ pub(in crate::formats) fn effect(kind: &str) -> Effect {
         return Effect::None;
     }
     EXTENSIONS.iter().find(|e| kind.starts_with(e.0)).map_or(Effect::Unknown, |e| Effect::Extension(e.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_that_write_are_told_from_those_that_compute() {
+        for kind in
+            ["WriteScalarSummary", "WriteGraphSummary", "FlushSummaryWriter", "ImportEvent", "SaveDatasetV2"]
+        {
+            assert_eq!(effect(kind), Effect::Files, "{kind}");
+        }
+        for kind in ["ScalarSummary", "MergeSummary", "TensorArrayWriteV3", "MatMul", "SummaryWriter"] {
+            assert_eq!(effect(kind), Effect::None, "{kind}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use domain::Severity;
 
 use super::directory::{Entry, Fields, Local};
+use super::rules::{REMEDY_SEALED, SEALED};
 use super::{BOMB, Content, DISAGREE, Found, REMEDY_BOMB, REMEDY_DISAGREE};
 use crate::unpack::{Codec, Packed, Pool, Stop};
 use crate::{Context, Cursor, Part, Range, ReadError, Source, embedded};
@@ -169,6 +170,8 @@ pub(super) fn content(
             format!("`{name}` is marked as encrypted but is not, so that scanners stop where loaders go on");
         cx.find(part, &DISAGREE, Severity::High, byte, message, REMEDY_DISAGREE);
     } else if encrypted {
+        let message = format!("`{name}` is encrypted, so that nobody can see what it holds");
+        cx.find(part, &SEALED, Severity::Medium, byte, message, REMEDY_SEALED);
         cx.unread(
             part,
             byte,

@@ -69,6 +69,29 @@ catalogue_entry! {
     };
 }
 
+catalogue_entry! {
+    /// The archive keeps its content from everybody without the password.
+    ///
+    /// ## What it is
+    /// Members of a zip or 7z archive, or the names of all members, are encrypted.
+    ///
+    /// ## Why it matters in care
+    /// No scanner on the way looked into it, this one neither. A model is never sold under a password inside the file; to
+    /// send malware under one, with the password in the letter, is the oldest way past a mail gateway.
+    ///
+    /// ## Limits
+    /// What is inside may be harmless; unpack it on a machine of its own and scan that.
+    ///
+    /// ## References
+    /// APPNOTE 6.3.10 section 6; 7zFormat.txt (7zAES); MITRE ATT&CK T1027.013; MITRE ATLAS AML.T0076; CWE-506.
+    pub(crate) static SEALED = {
+        id: "S046", name: "encrypted-content", kind: Rule, since: "0.3.0",
+        maps: ["AML.T0076", "AML.T0018.002", "CWE-506"],
+    };
+}
+
+pub(crate) const REMEDY_SEALED: &str =
+    "do not open it here; ask the sender for an archive that can be looked into";
 pub(crate) const REMEDY_DISAGREE: &str = "do not load it: ask the sender for the file again, and for one written by the ordinary tools if it is the same";
 pub(crate) const REMEDY_HIDDEN: &str = "do not load it; ask the sender what these bytes are for";
 pub(crate) const REMEDY_BOMB: &str = "do not open it; ask the sender for an ordinary file";

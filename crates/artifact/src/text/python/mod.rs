@@ -47,7 +47,7 @@ fn is_statement(line: &str) -> bool {
     match words.as_slice() {
         ["import", module] => name(module.trim_end_matches(';')),
         ["import", module, rest, ..] => {
-            name(module)
+            name(module.trim_end_matches(';'))
                 && (*rest == "as" || module.ends_with([',', ';']) || rest.starts_with([',', ';', '#']))
         }
         ["from", module, "import", ..] => name(module),

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::know::{Known, know};
+use super::know::{Effect, Known, know};
 
 /// One value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -380,6 +380,17 @@ impl Memo {
 }
 
 impl Heap {
+    /// Whether a value seems to be a class: `OBJ` and `INST` without arguments make its object without the constructor,
+    /// but call a function.
+    pub(super) fn is_class(&self, value: Val) -> bool {
+        match self.view(value) {
+            View::Global(global) => {
+                global.known.class_like || matches!(global.known.effect, Effect::Class | Effect::Opens)
+            }
+            _ => false,
+        }
+    }
+
     /// Index of the global that an object is made of: the class of an object, the callee of a call.
     pub(super) fn class(&self, value: Val) -> Option<usize> {
         let mut value = value;

@@ -9,7 +9,7 @@ use domain::{Entry, Severity};
 
 use super::fold;
 use super::heap::{Global, Heap, Kind, Node, Val, View};
-use super::know::{Basis, Effect, canonical};
+use super::know::{Basis, Effect, canonical, names_choice, names_container, strong_words};
 use super::{looks, rules, show, size};
 use crate::Source;
 
@@ -178,16 +178,23 @@ impl Judge {
         match known.effect {
             Effect::Reaches => return self.reaches(heap, source, call, &global, subject),
             Effect::Calls => {
+                self.consumes(heap, source, call, name, subject);
                 self.calls(heap, source, call, name, level);
             }
-            Effect::Allocates => self.allocates(heap, source, call, name, subject),
+            Effect::Allocates => {
+                self.consumes(heap, source, call, name, subject);
+                self.allocates(heap, source, call, name, subject);
+            }
             Effect::Class if module == "builtins" && name == "type" => {
                 if heap.items(call.args).is_none_or(|items| items.len() > 1) {
                     let message = || format!("the pickle makes a class: `{}`", call.show(heap, source));
                     self.see_once(subject, &rules::REACHES_NAMES, Severity::High, call.at, message);
                 }
             }
-            Effect::Rebuilds => self.rebuilds(heap, source, call, name, level),
+            Effect::Rebuilds => {
+                self.vouched(heap, source, call, &global, subject);
+                self.rebuilds(heap, source, call, name, level);
+            }
             Effect::Opens => {
                 if !call.new && looks::suspicious(heap, source, call.args, 2).is_some() {
                     let message = || {
@@ -196,7 +203,13 @@ impl Judge {
                     self.see_once(subject, &rules::READS_FILES, Severity::Medium, call.at, message);
                 }
             }
-            Effect::Pure | Effect::Class => self.consumes(heap, source, call, name, subject),
+            Effect::Pure | Effect::Class => {
+                if matches!(module, "re" | "regex") {
+                    self.matches(heap, source, call, name, subject);
+                }
+                self.consumes(heap, source, call, name, subject);
+                self.vouched(heap, source, call, &global, subject);
+            }
             effect if effect.dangerous() => return self.dangerous(heap, source, call, &global, subject),
             _ => self.unknown(heap, source, call, &global, subject),
         }
@@ -219,7 +232,7 @@ impl Judge {
         let doubtful = known.class_like
             && match known.basis {
                 Basis::Hints => true,
-                Basis::Family => known.science || files,
+                Basis::Family => (known.science || files) && strong_words(name_of(global)).is_none(),
                 Basis::Words => known.science,
                 _ => false,
             };
@@ -228,7 +241,13 @@ impl Judge {
         } else {
             looks::constructs(heap, source, call.args, known.effect) || looks::only_text(heap, call.args, 3)
         };
-        if (call.new && known.basis != Basis::Table) || (doubtful && !speaks) {
+        let ordinary = known.class_like
+            && !known.standard
+            && matches!(known.basis, Basis::Hints | Basis::Words)
+            && looks::ordinary(heap, source, call.args)
+            && ((call.args != Val::EMPTY_TUPLE && names_choice(name_of(global)))
+                || (call.args == Val::EMPTY_TUPLE && names_container(name_of(global))));
+        if (call.new && known.basis != Basis::Table) || (doubtful && !speaks) || ordinary {
             return true;
         }
         let (rule, what) = of_effect(known.effect);
@@ -254,7 +273,9 @@ impl Judge {
                 let plain = |a: &str| !a.starts_with("__") || matches!(a, "__name__" | "__new__");
                 let plain = attribute.as_deref().is_some_and(plain);
                 let module = matches!(heap.view(*object), View::Global(g) if g.name.is_empty());
-                plain && !module
+                let of_instance =
+                    attribute.as_deref().is_some_and(|a| is_instance(heap, *object) && !reaches_on(a));
+                (plain && !module) || of_instance
             }
             // `typing.List[int]`
             ("getitem" | "__getitem__", Some([object, key])) => {
@@ -285,6 +306,10 @@ impl Judge {
                 {
                     let message = format!("the pickle looks up by name: `{}`", call.show(heap, source));
                     self.see(&rules::REACHES_NAMES, Severity::High, call.at, message);
+                }
+                // `map` of a bound method.
+                if i == 0 && !made_only && level < LEVELS_MAX {
+                    self.inner(heap, source, *item, items.get(1..).unwrap_or_default(), call.at, level);
                 }
                 continue;
             };
@@ -327,6 +352,10 @@ impl Judge {
             "a class of the standard library that no model is known to need"
         } else if let Some(reason) = looks::suspicious(heap, source, call.args, 3) {
             reason
+        } else if known.science && looks::names_hub_model(heap, source, call.args) {
+            "a class that is given the name of a model on a hub"
+        } else if looks::ordinary(heap, source, call.args) {
+            return;
         } else if !known.science && looks::only_text(heap, call.args, 3) {
             "a class of an unknown package that is given nothing of what a model holds"
         } else {
@@ -335,6 +364,19 @@ impl Judge {
         let message =
             || format!("the pickle calls `{}` when it is loaded: {reason}", call.show(heap, source));
         self.see_once(subject, &rules::CALLS_UNKNOWN, Severity::High, call.at, message);
+    }
+
+    /// Something of a package that is harmless as a whole, given what nothing harmless needs: a path, an address, a
+    /// command, code.
+    fn vouched(&mut self, heap: &Heap, source: &dyn Source, call: &Call, global: &Global, subject: u64) {
+        if call.new || !matches!(global.known.basis, Basis::Family | Basis::Words) || is_exception(global) {
+            return;
+        }
+        if let Some(reason) = looks::suspicious(heap, source, call.args, 3) {
+            let message =
+                || format!("the pickle calls `{}` when it is loaded: {reason}", call.show(heap, source));
+            self.see_once(subject, &rules::CALLS_UNKNOWN, Severity::High, call.at, message);
+        }
     }
 
     /// `STACK_GLOBAL` with names that cannot be told.
@@ -454,6 +496,38 @@ impl Call {
     }
 }
 
+/// Whether a value is an object that the pickle makes of a class that is neither dangerous nor of the interpreter.
+fn is_instance(heap: &Heap, value: Val) -> bool {
+    let View::Node(node) = heap.view(value) else { return false };
+    matches!(node.kind, Kind::New | Kind::Call)
+        && matches!(heap.view(node.head), View::Global(class)
+            if class.known.class_like && !class.known.effect.dangerous() && !class.name.contains('.')
+                && canonical(&class.module, "").0 != "builtins")
+}
+
+/// Special methods of an instance that only do what its class does; all others reach further.
+fn reaches_on(attribute: &str) -> bool {
+    const OWN: [&str; 16] = [
+        "__call__",
+        "__len__",
+        "__iter__",
+        "__next__",
+        "__getitem__",
+        "__contains__",
+        "__eq__",
+        "__lt__",
+        "__le__",
+        "__hash__",
+        "__add__",
+        "__sub__",
+        "__mul__",
+        "__matmul__",
+        "__enter__",
+        "__exit__",
+    ];
+    attribute.contains('.') || (attribute.starts_with("__") && !OWN.contains(&attribute))
+}
+
 /// Whether a call is `partial(C.__new__, C, …)`, called next: how protocols 0 to 3 write `NEWOBJ_EX`.
 fn makes_new(heap: &Heap, node: &Node) -> bool {
     let global = |v: Val| v.as_global().and_then(|g| heap.globals.get(g));
@@ -462,6 +536,15 @@ fn makes_new(heap: &Heap, node: &Node) -> bool {
         _ => return false,
     };
     global(function).is_some_and(|f| f.name.ends_with(".__new__") && !f.known.effect.dangerous())
+}
+
+/// The name, as Python 3 has it.
+fn name_of(global: &Global) -> &str {
+    canonical(&global.module, &global.name).1
+}
+
+fn is_exception(global: &Global) -> bool {
+    ["Error", "Exception", "Warning"].iter().any(|end| global.name.ends_with(end))
 }
 
 /// The rule for an effect, and what it does in words.

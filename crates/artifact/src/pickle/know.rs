@@ -145,7 +145,7 @@ fn table() -> &'static Table {
     })
 }
 
-fn is_standard(module: &str) -> bool {
+pub(super) fn is_standard(module: &str) -> bool {
     module.split('.').next().is_some_and(|top| table().standard.contains(top))
 }
 
@@ -178,7 +178,23 @@ pub(super) fn know(module: &str, name: &str, forget: &[String]) -> Known {
         // That a module's classes are harmless says nothing of their methods.
         let method = effect == Effect::Class && !class_like && name.contains('.');
         let basis = if standard { Basis::Table } else { Basis::Family };
-        return if method { known(Effect::Unknown, Basis::Nothing) } else { known(effect, basis) };
+        if method {
+            return known(Effect::Unknown, Basis::Nothing);
+        }
+        // That a package is harmless as a whole does not vouch for what its names say.
+        if !standard && !effect.dangerous() {
+            let (effect, basis) = overruled(module, name).unwrap_or_else(|| {
+                // Its functions are not classes, unless a class is named like its package.
+                let function = effect == Effect::Class
+                    && !class_like
+                    && !rebuild_like(last)
+                    && (last.trim_start_matches('_').contains('_')
+                        || !module.contains(last.trim_start_matches('_')));
+                if function { (Effect::Unknown, Basis::Nothing) } else { (effect, basis) }
+            });
+            return known(effect, basis);
+        }
+        return known(effect, basis);
     }
     if let Some(effect) = inferred(module, name).filter(|_| !forgotten) {
         return known(effect, Basis::Source);
@@ -193,6 +209,89 @@ pub(super) fn know(module: &str, name: &str, forget: &[String]) -> Known {
             None => known(Effect::Unknown, Basis::Nothing),
         },
     }
+}
+
+/// What words of the name, of the module and the sources say of something whose package is harmless as a whole.
+fn overruled(module: &str, name: &str) -> Option<(Effect, Basis)> {
+    if let Some(effect) = inferred(module, name).filter(|e| e.dangerous()) {
+        return Some((effect, Basis::Source));
+    }
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let danger = danger_words(last);
+    if danger.is_none() && (rebuild_like(last) || last.starts_with("__pyx_unpickle_")) {
+        return None;
+    }
+    if let Some(effect) = strong_words(name).or_else(|| danger_modules(module)) {
+        return Some((effect, Basis::Words));
+    }
+    danger.map(|effect| (effect, Basis::Hints))
+}
+
+/// Whether a class is named like one of a few choices, as enumerations are (`RequestStatus`).
+pub(super) fn names_choice(name: &str) -> bool {
+    words(name).last().is_some_and(|w| {
+        matches!(
+            w.as_str(),
+            "status"
+                | "state"
+                | "states"
+                | "kind"
+                | "type"
+                | "types"
+                | "mode"
+                | "modes"
+                | "method"
+                | "code"
+                | "level"
+                | "role"
+                | "enum"
+                | "option"
+                | "options"
+                | "flag"
+                | "flags"
+                | "category"
+                | "phase"
+                | "stage"
+                | "format"
+                | "policy"
+                | "strategy"
+                | "unit"
+                | "side"
+                | "site"
+                | "sex"
+                | "label"
+                | "choice"
+                | "id"
+        )
+    })
+}
+
+/// Whether a class is named like a container (`FileList`).
+pub(super) fn names_container(name: &str) -> bool {
+    words(name).last().is_some_and(|w| {
+        matches!(
+            w.as_str(),
+            "dict"
+                | "list"
+                | "set"
+                | "map"
+                | "mapping"
+                | "sequence"
+                | "stats"
+                | "config"
+                | "options"
+                | "cache"
+                | "index"
+                | "table"
+                | "registry"
+                | "vocab"
+                | "counter"
+                | "meters"
+                | "store"
+                | "bunch"
+                | "params"
+        )
+    })
 }
 
 /// Whether a module is one of those that are not to be known, or below one.
@@ -399,7 +498,7 @@ fn words(name: &str) -> Vec<String> {
 }
 
 /// What words tell that have no other meaning in the name of a class or function.
-fn strong_words(name: &str) -> Option<Effect> {
+pub(super) fn strong_words(name: &str) -> Option<Effect> {
     words(name).iter().find_map(|w| {
         Some(match w.as_str() {
             "exec" | "eval" | "popen" | "shell" | "subprocess" | "interpreter" | "console" | "debugger"
@@ -429,7 +528,8 @@ fn danger_words(name: &str) -> Option<Effect> {
             | "invoke" | "interact" | "interactive" | "interpreter" | "console" | "script" | "compile"
             | "myeval" | "runstring" | "runcode" | "runsource" | "dlopen" | "dll" | "cdll" | "library"
             | "debugger" | "debug" | "pdb" | "thread" | "executor" | "process" | "program" | "plugin"
-            | "sympify" | "backdoor" | "terminal" => Effect::Executes,
+            | "sympify" | "lambdify" | "embed" | "daemon" | "timer" | "jit" | "dmatrix" | "dmatrices"
+            | "backdoor" | "terminal" => Effect::Executes,
             "import" | "importer" | "locate" | "finder" | "loader" | "instantiate" => Effect::Imports,
             "unpickler" | "loads" | "load" | "deserialize" | "deserialise" | "unmarshal" | "pickle" => {
                 Effect::Deserialises

@@ -3,7 +3,7 @@
 use super::bytes;
 use super::fold;
 use super::heap::{Heap, Kind, Val, View};
-use super::know::Effect;
+use super::know::{Effect, is_standard};
 use crate::Source;
 
 /// Longest constant that is looked at, bytes.
@@ -47,6 +47,48 @@ pub(super) fn only_text(heap: &Heap, value: Val, levels: u32) -> bool {
     }
 }
 
+/// Whether the arguments are what an enumeration or an empty container of its own class is made with: nothing, or one
+/// plain scalar.
+pub(super) fn ordinary(heap: &Heap, source: &dyn Source, args: Val) -> bool {
+    let one = match heap.items(args) {
+        Some([]) => return true,
+        Some([one]) => *one,
+        _ => return false,
+    };
+    match heap.view(one) {
+        View::Text(_) | View::Made(_) => {
+            fold::text(heap, source, one).is_some_and(|text| is_plain(&text))
+                && suspicious(heap, source, args, 1).is_none()
+        }
+        View::Int(_) | View::Float(_) | View::Bool(_) | View::None | View::Long => true,
+        _ => false,
+    }
+}
+
+/// A word or a few: no expression, no dotted path of a module of the standard library.
+fn is_plain(text: &str) -> bool {
+    let module = text.split_once('.').is_some_and(|(top, rest)| !rest.is_empty() && is_standard(top));
+    text.len() <= 64
+        && !module
+        && !is_program(text)
+        && !text.chars().any(|c| c.is_control() || ";|&$`<>(){}[]=\\\"'".contains(c))
+}
+
+/// Whether the arguments name a model on a hub (`owner/name`) and hold nothing but text and switches: loading it
+/// downloads and runs what somebody else put there.
+pub(super) fn names_hub_model(heap: &Heap, source: &dyn Source, args: Val) -> bool {
+    let Some(items) = heap.items(args) else { return false };
+    let plain =
+        items.iter().all(|v| matches!(heap.view(*v), View::None | View::Bool(_)) || only_text(heap, *v, 0));
+    let id = |text: &str| {
+        let part = |p: &str| {
+            p.len() > 2 && p.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        };
+        text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
+    };
+    plain && items.iter().any(|v| fold::text(heap, source, *v).is_some_and(|t| id(&t)))
+}
+
 fn any_text(
     heap: &Heap,
     source: &dyn Source,
@@ -69,55 +111,72 @@ fn any_text(
 }
 
 fn is_code(text: &str) -> bool {
-    [
-        "__import__",
-        "import ",
-        "exec(",
-        "eval(",
-        "os.system",
-        "subprocess",
-        "lambda ",
-        "getattr(",
-        "open(",
-        "print(",
-    ]
-    .iter()
-    .any(|sign| text.contains(sign))
+    is_block(text)
+        || [
+            "__import__",
+            "import ",
+            "exec(",
+            "eval(",
+            "os.system",
+            "subprocess",
+            "lambda ",
+            "getattr(",
+            "open(",
+            "print(",
+        ]
+        .iter()
+        .any(|sign| text.contains(sign))
+}
+
+/// Programs that commands of malicious files begin with.
+const PROGRAMS: [&str; 30] = [
+    "sh",
+    "bash",
+    "zsh",
+    "cmd",
+    "cmd.exe",
+    "powershell",
+    "pwsh",
+    "curl",
+    "wget",
+    "nc",
+    "ncat",
+    "python",
+    "python3",
+    "perl",
+    "ruby",
+    "php",
+    "echo",
+    "touch",
+    "rm",
+    "cat",
+    "chmod",
+    "chown",
+    "whoami",
+    "id",
+    "calc",
+    "calc.exe",
+    "sudo",
+    "ping",
+    "nslookup",
+    "certutil",
+];
+
+/// Whether text is the name of a program and nothing else.
+fn is_program(text: &str) -> bool {
+    PROGRAMS.contains(&text.trim())
+}
+
+/// Whether text holds a block of a language with braces: `void f(){}`, `model { }`, `f() { return 1; }`.
+fn is_block(text: &str) -> bool {
+    let Some((before, inside)) = text.split_once('{') else { return false };
+    let head = before.trim_end();
+    let body = inside.rsplit_once('}').map_or(inside, |(body, _)| body);
+    let word = head.len() < before.len() && head.ends_with(|c: char| c.is_alphanumeric());
+    head.ends_with(')') || (word && (body.contains(';') || (!body.is_empty() && body.trim().is_empty())))
 }
 
 fn is_command(text: &str) -> bool {
-    const PROGRAMS: [&str; 30] = [
-        "sh",
-        "bash",
-        "zsh",
-        "cmd",
-        "cmd.exe",
-        "powershell",
-        "pwsh",
-        "curl",
-        "wget",
-        "nc",
-        "ncat",
-        "python",
-        "python3",
-        "perl",
-        "ruby",
-        "php",
-        "echo",
-        "touch",
-        "rm",
-        "cat",
-        "chmod",
-        "chown",
-        "whoami",
-        "id",
-        "calc",
-        "calc.exe",
-        "sudo",
-        "ping",
-        "nslookup",
-        "certutil",
-    ];
     let mut words = text.split_whitespace();
     let first = words.next().unwrap_or_default();
     let program = first.rsplit(['/', '\\']).next().unwrap_or(first);
@@ -134,6 +193,10 @@ fn is_address(text: &str) -> bool {
     let has_scheme = scheme.is_some_and(|s| {
         !s.is_empty() && s.len() < 12 && s.chars().all(|c| c.is_ascii_alphanumeric() || c == '+')
     });
+    let text = match text.split_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => text,
+    };
     let dotted = text.split('.').count() == 4 && text.split('.').all(|n| n.parse::<u8>().is_ok());
     let (_, top) = text.rsplit_once('.').unwrap_or_default();
     let tops = [

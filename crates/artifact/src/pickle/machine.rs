@@ -421,7 +421,7 @@ impl<'s, 'w> Machine<'s, 'w> {
                 } else {
                     self.heap.node(Kind::Tuple, Val::ABSENT, args)
                 };
-                (*callee, args, args == Val::EMPTY_TUPLE)
+                (*callee, args, args == Val::EMPTY_TUPLE && self.heap.is_class(*callee))
             }
             0x81 => {
                 let args = self.pop()?;

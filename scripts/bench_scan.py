@@ -4,7 +4,7 @@
     scripts/bench_scan.py PROGRAM [FOLDER]
 
 PROGRAM is a release build of asepsis. FOLDER (default: a temporary one, removed afterwards) needs 2.2 GiB. Peers are run when they are
-there: `picklescan` on PATH or named by PICKLESCAN, `openssl`. Figures are medians of three; CPU is user and system time of all threads.
+there: `picklescan` on PATH or named by PICKLESCAN, `openssl`. Needs GNU time (Debian package `time`). Figures are medians of three; CPU is user and system time of all threads.
 """
 
 import io
@@ -70,14 +70,20 @@ def torch_zip(path):
 
 
 def run(command, times=3):
-    """Median CPU seconds, and the largest peak memory in MiB."""
+    """Median CPU seconds, and the largest peak memory in MiB. Measured by GNU time: a child of this interpreter would
+    count the interpreter's own memory as its peak."""
     cpu, peak, code = [], 0, 0
     for _ in range(times):
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
-        cpu.append(usage.ru_utime + usage.ru_stime)
-        peak = max(peak, usage.ru_maxrss / 1024)
-        code = os.waitstatus_to_exitcode(status)
+        with tempfile.NamedTemporaryFile("r") as figures:
+            done = subprocess.run(
+                ["/usr/bin/time", "-o", figures.name, "-f", "%U %S %M", *command],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            user, system, kib = figures.read().strip().splitlines()[-1].split()
+        cpu.append(float(user) + float(system))
+        peak = max(peak, int(kib) / 1024)
+        code = done.returncode
     return sorted(cpu)[len(cpu) // 2], peak, code
 
 

@@ -103,7 +103,11 @@ fn scan_path(path: &Path) -> Part {
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
     let limits = Limits::default();
     if !path.is_dir() {
-        return scan(&name, &std::fs::read(path).unwrap_or_default(), &limits);
+        return scan(
+            &name,
+            &std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())),
+            &limits,
+        );
     }
     let mut files = Vec::new();
     collect(path, path, &mut files);

@@ -20,6 +20,11 @@ pub const BUSY_ENTRIES_MIN: usize = 32;
 /// How long a commit waits for company at most. A signature and a sync cost some 200 us of processor time whatever they carry; on
 /// a fast disk five commits would pass in this time, so under load their cost is shared by five times as many entries.
 pub const COMPANY_WAIT_MAX: Duration = Duration::from_millis(2);
+/// After a commit of at least this many entries callers are queueing for the processor, not for the disk: their answers take tens
+/// of milliseconds whatever we do here, and a longer wait gives them processor time back.
+pub const CROWD_ENTRIES_MIN: usize = 64;
+/// How much longer a commit waits in a crowd.
+pub const CROWD_WAIT_MAX: Duration = Duration::from_millis(4);
 /// The wait ends after this long when hardly anything came meanwhile: those who are being waited for may wait for us.
 const COMPANY_STEP: Duration = Duration::from_micros(500);
 /// The wait ends when this many entries or bytes are together: more makes a commit hardly cheaper per entry.
@@ -317,7 +322,7 @@ impl Shared {
             };
         }
         if busy {
-            queue = self.wait_for_company(queue);
+            queue = self.wait_for_company(queue, before >= CROWD_ENTRIES_MIN);
             if let State::Failed(error) = &queue.state {
                 return Err(error.clone());
             }
@@ -332,10 +337,16 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits for [`COMPANY_WAIT_MAX`] while entries keep coming; not for the last ones of a log that ends, nor for those somebody
+    /// Waits for [`COMPANY_WAIT_MAX`], in a crowd for [`CROWD_WAIT_MAX`] more, while entries keep coming; not for the last ones of a log that ends, nor for those somebody
     /// wants published. Looks seldom: each look interrupts one of those at work.
-    fn wait_for_company<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
-        for part in [COMPANY_STEP, COMPANY_STEP, COMPANY_WAIT_MAX.saturating_sub(COMPANY_STEP * 2)] {
+    fn wait_for_company<'a>(
+        &'a self,
+        mut queue: MutexGuard<'a, Queue>,
+        crowd: bool,
+    ) -> MutexGuard<'a, Queue> {
+        let rest = COMPANY_WAIT_MAX.saturating_sub(COMPANY_STEP * 2);
+        let more = if crowd { CROWD_WAIT_MAX } else { Duration::ZERO };
+        for part in [COMPANY_STEP, COMPANY_STEP, rest + more] {
             let alone = |queue: &mut Queue| {
                 matches!(queue.state, State::Open) && !queue.publish && !queue.is_enough()
             };

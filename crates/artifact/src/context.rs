@@ -204,6 +204,7 @@ impl<'l> Context<'l> {
         for format in chosen {
             format.read(&input, part, self);
         }
+        crate::formats::carried::search(&input, part, self);
         Ok(())
     }
 

@@ -386,6 +386,33 @@ const SEVEN: &[u8] = b"7z\xbc\xaf\x27\x1c\0\x04\0\0\0\0\x04\0\0\0\0\0\0\0\x1e\0\
     \x01\x04\x06\0\x01\x09\x04\0\x07\x0b\x01\0\x01\x01\0\x0c\x04\0\0\x05\x01\x11\x05\0a\0\0\0\0\0";
 
 #[test]
+fn what_is_encrypted_is_found() {
+    let mut sealed = member("a.pkl", &weights(40));
+    sealed.flags = [1; 2];
+    sealed.crcs = [0x1234_5678; 2];
+    found("a.zip", &zip(&[sealed, member("b.pkl", GOOD)]), "S046");
+    // The same stored file behind AES (06f10701).
+    let header = b"\x01\x04\x06\0\x01\x09\x10\0\x07\x0b\x01\0\x01\x24\x06\xf1\x07\x01\x01\x00\x0c\x10\0\0\x05\x01\x11\x05\0a\0\0\0\0\0";
+    let names = b"\x17\x06\0\x01\x09\x10\0\x07\x0b\x01\0\x01\x24\x06\xf1\x07\x01\x01\x00\x0c\x10\0\0";
+    for database in [header.as_slice(), names] {
+        let mut bytes = SEVEN[..12].to_vec();
+        bytes.extend(16_u64.to_le_bytes());
+        bytes.extend((database.len() as u64).to_le_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(weights(16));
+        bytes.extend(database);
+        found("a.7z", &bytes, "S046");
+    }
+}
+
+#[test]
+fn a_7z_behind_a_program_is_read() {
+    let packed = PACKED.iter().find(|p| p.0 == "7z-lzma2").map(|p| hex::decode(p.1).unwrap()).unwrap();
+    let stub = [b"MZ".as_slice(), &[0x90; 400]].concat();
+    found("setup.exe", &[stub.as_slice(), &packed].concat(), "S001");
+}
+
+#[test]
 fn stored_7z_is_clean() {
     clean("a.7z", SEVEN);
 }

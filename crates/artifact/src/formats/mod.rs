@@ -6,6 +6,7 @@ use crate::{Context, Part, Source};
 
 mod boosting;
 pub(crate) mod bytes;
+pub(crate) mod carried;
 mod compressed;
 mod coreml;
 mod executorch;
@@ -118,6 +119,7 @@ pub(crate) const FORMATS: &[&dyn Format] = &[
     &compressed::ZLIB,
     &sentencepiece::SentencePiece,
     &seven_zip::SevenZip,
+    &carried::Rar,
     &torch_legacy::Legacy,
     &media::Media,
     &zfile::Zfile,

@@ -5,6 +5,7 @@
 //! as `import` alone say nothing, so every rule wants the shape of code, not a word.
 
 mod encoded;
+mod instruct;
 mod paths;
 mod script;
 mod urls;
@@ -86,8 +87,31 @@ catalogue_entry! {
     };
 }
 
+catalogue_entry! {
+    /// Metadata speaks to a language model, or tells the person at the screen to run something.
+    ///
+    /// ## What it is
+    /// A sentence in metadata or in a description that orders its reader to ignore earlier instructions, to keep something
+    /// from the user or the patient, to take a new role, to let the file pass as safe, or to run a command.
+    ///
+    /// ## Why it matters in care
+    /// Assistants summarise model cards, review packages and write reports from them. What they read there they may obey:
+    /// the review then says what the supplier of the file wrote.
+    ///
+    /// ## Limits
+    /// English only, known forms of sentences. A sentence that speaks about such instructions (`detects …`, `such as …`) is
+    /// left alone, and so are commands that install a package.
+    ///
+    /// ## References
+    /// OWASP LLM01:2025 Prompt Injection (indirect); Greshake et al., 2023, arXiv:2302.12173; MITRE ATLAS AML.T0051.
+    pub(crate) static INSTRUCTION = {
+        id: "S047", name: "instruction-in-metadata", kind: Rule, since: "0.3.0",
+        maps: ["AML.T0051", "AML.T0010.003", "CWE-1427"],
+    };
+}
+
 /// Entries of this module.
-pub(crate) const ENTRIES: &[&Entry] = &[&CODE, &URL, &BINARY];
+pub(crate) const ENTRIES: &[&Entry] = &[&CODE, &URL, &BINARY, &INSTRUCTION];
 
 /// Encodings inside each other that are undone.
 const DEPTH_MAX: u32 = 3;
@@ -122,6 +146,14 @@ fn judge(text: &str, what: &str, byte: Option<u64>, part: &mut Part, cx: &mut Co
     if cx.step(text.len() as u64 / 16).is_err() {
         cx.unread(part, byte, "the limit of steps is reached; scan the parts of this artefact apart");
         return;
+    }
+    // Templates have a judge of their own.
+    if !what.contains("template")
+        && let Some((kind, at)) = instruct::find(text)
+    {
+        let message = format!("{what} holds {kind}: `{}`", excerpt(text, at));
+        let remedy = "let no assistant read it, do not do what it says, and ask the supplier who wrote it";
+        cx.find(part, &INSTRUCTION, Severity::Medium, byte, message, remedy);
     }
     if is_plain(text) {
         return;

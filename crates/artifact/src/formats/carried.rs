@@ -134,7 +134,6 @@ fn is_gzip(bytes: &[u8], at: usize, source: &dyn Source) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{Limits, Verdict, scan};
     use std::io::Write;
 

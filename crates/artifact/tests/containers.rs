@@ -2,9 +2,12 @@
 //! built here; the corpus of samples is measured by `examples/corpus.rs`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test builds its own bytes")]
 
+mod zips;
+
 use std::io::Write;
 
 use artifact::{Limits, Verdict, scan};
+use zips::{Member, deflated, member, zip};
 
 /// `posix.system("id")`.
 const EVIL: &[u8] = b"\x80\x02cposix\nsystem\nX\x02\0\0\0id\x85R.";
@@ -27,83 +30,6 @@ fn found(name: &str, bytes: &[u8], rule: &str) {
 
 fn clean(name: &str, bytes: &[u8]) {
     check(name, bytes, Verdict::Clean, None);
-}
-
-/// One member of a zip, every field free to lie. Of two values the first is the directory's, the second the header's.
-#[derive(Clone)]
-struct Member {
-    names: [Vec<u8>; 2],
-    data: Vec<u8>,
-    size: u32,
-    crcs: [u32; 2],
-    methods: [u16; 2],
-    flags: [u16; 2],
-    needed: u16,
-    mode: u32,
-    listed: bool,
-}
-
-fn member(name: &str, content: &[u8]) -> Member {
-    Member {
-        names: [name.as_bytes().to_vec(), name.as_bytes().to_vec()],
-        data: content.to_vec(),
-        size: content.len() as u32,
-        crcs: [crc32fast::hash(content); 2],
-        methods: [0; 2],
-        flags: [0; 2],
-        needed: 20,
-        mode: 0,
-        listed: true,
-    }
-}
-
-fn deflated(name: &str, content: &[u8]) -> Member {
-    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(content).unwrap();
-    Member { data: encoder.finish().unwrap(), methods: [8; 2], ..member(name, content) }
-}
-
-fn fields(m: &Member, which: usize) -> Vec<u8> {
-    let mut f = Vec::new();
-    f.extend(m.needed.to_le_bytes());
-    f.extend(m.flags[which].to_le_bytes());
-    f.extend(m.methods[which].to_le_bytes());
-    f.extend([0, 0, 0x21, 0]);
-    f.extend(m.crcs[which].to_le_bytes());
-    f.extend((m.data.len() as u32).to_le_bytes());
-    f.extend(m.size.to_le_bytes());
-    f.extend((m.names[which].len() as u16).to_le_bytes());
-    f
-}
-
-fn zip(members: &[Member]) -> Vec<u8> {
-    let (mut out, mut directory, mut count) = (Vec::new(), Vec::new(), 0_u16);
-    for m in members {
-        let at = out.len() as u32;
-        out.extend(b"PK\x03\x04");
-        out.extend(fields(m, 1));
-        out.extend([0, 0]);
-        out.extend(&m.names[1]);
-        out.extend(&m.data);
-        if m.listed {
-            count += 1;
-            directory.extend(b"PK\x01\x02\x14\x03");
-            directory.extend(fields(m, 0));
-            directory.extend([0; 8]);
-            directory.extend((m.mode << 16).to_le_bytes());
-            directory.extend(at.to_le_bytes());
-            directory.extend(&m.names[0]);
-        }
-    }
-    let at = out.len() as u32;
-    out.extend(&directory);
-    out.extend(b"PK\x05\x06\0\0\0\0");
-    out.extend(count.to_le_bytes());
-    out.extend(count.to_le_bytes());
-    out.extend((directory.len() as u32).to_le_bytes());
-    out.extend(at.to_le_bytes());
-    out.extend([0, 0]);
-    out
 }
 
 /// Numbers without meaning.

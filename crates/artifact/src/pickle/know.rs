@@ -1,8 +1,15 @@
 //! What a callable does: from a table where it is known, from its module's family, and else from the shape of its
 //! name. What is not known is told apart from what is known to be harmless, so that the judge can ask for reasons.
 
+mod words;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
+
+pub(super) use words::{
+    begins_with_verb, class_like, names_agent, names_choice, names_container, strong_words,
+};
+use words::{danger_modules, danger_words, rebuild_like};
 
 /// What calling something does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -184,12 +191,12 @@ pub(super) fn know(module: &str, name: &str, forget: &[String]) -> Known {
         // That a package is harmless as a whole does not vouch for what its names say.
         if !standard && !effect.dangerous() {
             let (effect, basis) = overruled(module, name).unwrap_or_else(|| {
-                // Its functions are not classes, unless a class is named like its package.
-                let function = effect == Effect::Class
-                    && !class_like
-                    && !rebuild_like(last)
-                    && (last.trim_start_matches('_').contains('_')
-                        || !module.contains(last.trim_start_matches('_')));
+                if effect == Effect::Class && !class_like && rebuild_like(last) {
+                    return (Effect::Rebuilds, Basis::Words);
+                }
+                // Its functions are not classes; one lower-case word may be either.
+                let function =
+                    effect == Effect::Class && !class_like && last.trim_start_matches('_').contains('_');
                 if function { (Effect::Unknown, Basis::Nothing) } else { (effect, basis) }
             });
             return known(effect, basis);
@@ -225,73 +232,6 @@ fn overruled(module: &str, name: &str) -> Option<(Effect, Basis)> {
         return Some((effect, Basis::Words));
     }
     danger.map(|effect| (effect, Basis::Hints))
-}
-
-/// Whether a class is named like one of a few choices, as enumerations are (`RequestStatus`).
-pub(super) fn names_choice(name: &str) -> bool {
-    words(name).last().is_some_and(|w| {
-        matches!(
-            w.as_str(),
-            "status"
-                | "state"
-                | "states"
-                | "kind"
-                | "type"
-                | "types"
-                | "mode"
-                | "modes"
-                | "method"
-                | "code"
-                | "level"
-                | "role"
-                | "enum"
-                | "option"
-                | "options"
-                | "flag"
-                | "flags"
-                | "category"
-                | "phase"
-                | "stage"
-                | "format"
-                | "policy"
-                | "strategy"
-                | "unit"
-                | "side"
-                | "site"
-                | "sex"
-                | "label"
-                | "choice"
-                | "id"
-        )
-    })
-}
-
-/// Whether a class is named like a container (`FileList`).
-pub(super) fn names_container(name: &str) -> bool {
-    words(name).last().is_some_and(|w| {
-        matches!(
-            w.as_str(),
-            "dict"
-                | "list"
-                | "set"
-                | "map"
-                | "mapping"
-                | "sequence"
-                | "stats"
-                | "config"
-                | "options"
-                | "cache"
-                | "index"
-                | "table"
-                | "registry"
-                | "vocab"
-                | "counter"
-                | "meters"
-                | "store"
-                | "bunch"
-                | "params"
-        )
-    })
 }
 
 /// Whether a module is one of those that are not to be known, or below one.
@@ -440,128 +380,4 @@ fn reach_through<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
         rest = after;
     }
     (module, name)
-}
-
-/// Whether a name is written like a class: its first letter is a capital, or the second after a letter for the
-/// element type (`dKalmanFilter`).
-pub(super) fn class_like(name: &str) -> bool {
-    let mut chars = name.trim_start_matches('_').chars();
-    match (chars.next(), chars.next(), chars.next()) {
-        (Some(first), _, _) if first.is_uppercase() => true,
-        (Some(_), Some(second), Some(third)) => second.is_uppercase() && third.is_lowercase(),
-        _ => false,
-    }
-}
-
-/// Whether a name says that it puts back together what a pickler took apart.
-fn rebuild_like(name: &str) -> bool {
-    name.starts_with("_new_")
-        || name == "newObj"
-        || words(name).iter().any(|w| {
-            matches!(
-                w.as_str(),
-                "reconstruct"
-                    | "reconstructor"
-                    | "mareconstruct"
-                    | "mrreconstruct"
-                    | "rebuild"
-                    | "unpickle"
-                    | "unreduce"
-                    | "restore"
-                    | "newobj"
-                    | "ctor"
-            )
-        })
-}
-
-/// The words of a name: split at dots, underscores, digits and capitals; small letters.
-fn words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut word = String::new();
-    let chars: Vec<char> = name.chars().take(200).collect();
-    for (i, &c) in chars.iter().enumerate() {
-        let before = i.checked_sub(1).and_then(|b| chars.get(b));
-        let next_small = chars.get(i + 1).is_some_and(|n| n.is_lowercase());
-        let begins =
-            c.is_uppercase() && before.is_some_and(|b| b.is_lowercase() || (b.is_uppercase() && next_small));
-        if (!c.is_alphabetic() || begins) && !word.is_empty() {
-            words.push(std::mem::take(&mut word));
-        }
-        if c.is_alphabetic() {
-            word.extend(c.to_lowercase());
-        }
-    }
-    if !word.is_empty() {
-        words.push(word);
-    }
-    words
-}
-
-/// What words tell that have no other meaning in the name of a class or function.
-pub(super) fn strong_words(name: &str) -> Option<Effect> {
-    words(name).iter().find_map(|w| {
-        Some(match w.as_str() {
-            "exec" | "eval" | "popen" | "shell" | "subprocess" | "interpreter" | "console" | "debugger"
-            | "terminal" | "myeval" | "runstring" | "runcode" | "runsource" | "dlopen" | "cdll" | "pdb"
-            | "backdoor" | "ffmpeg" | "latex" | "lua" | "octave" | "matlab" | "javascript" | "repl" => {
-                Effect::Executes
-            }
-            "http" | "https" | "ftp" | "smtp" | "imap" | "nntp" | "telnet" | "ssh" | "socket" | "urlopen"
-            | "urlretrieve" | "downloader" | "dns" | "rpc" | "websocket" | "webhook" | "browser" | "wsgi"
-            | "mqtt" | "kafka" | "redis" | "mongo" | "elasticsearch" | "webdriver" | "ldap" => {
-                Effect::Network
-            }
-            "unpickler" | "unmarshal" => Effect::Deserialises,
-            "importer" => Effect::Imports,
-            "rmtree" | "sqlite" => Effect::Writes,
-            _ => return None,
-        })
-    })
-}
-
-/// What the words of a name tell.
-fn danger_words(name: &str) -> Option<Effect> {
-    words(name).iter().find_map(|w| {
-        Some(match w.as_str() {
-            "exec" | "execute" | "eval" | "evaluate" | "run" | "runs" | "runner" | "system" | "popen"
-            | "spawn" | "shell" | "command" | "commands" | "cmd" | "subprocess" | "launch" | "fork"
-            | "invoke" | "interact" | "interactive" | "interpreter" | "console" | "script" | "compile"
-            | "myeval" | "runstring" | "runcode" | "runsource" | "dlopen" | "dll" | "cdll" | "library"
-            | "debugger" | "debug" | "pdb" | "thread" | "executor" | "process" | "program" | "plugin"
-            | "sympify" | "lambdify" | "embed" | "daemon" | "timer" | "jit" | "dmatrix" | "dmatrices"
-            | "backdoor" | "terminal" => Effect::Executes,
-            "import" | "importer" | "locate" | "finder" | "loader" | "instantiate" => Effect::Imports,
-            "unpickler" | "loads" | "load" | "deserialize" | "deserialise" | "unmarshal" | "pickle" => {
-                Effect::Deserialises
-            }
-            "http" | "https" | "ftp" | "smtp" | "imap" | "nntp" | "telnet" | "ssh" | "socket" | "url"
-            | "urlopen" | "urlretrieve" | "download" | "downloader" | "upload" | "request" | "requests"
-            | "fetch" | "connect" | "connection" | "server" | "client" | "session" | "dns" | "rpc"
-            | "websocket" | "proxy" | "browser" | "webhook" | "tcp" | "udp" | "tls" | "ssl" | "wsgi" => {
-                Effect::Network
-            }
-            "write" | "writer" | "save" | "dump" | "remove" | "unlink" | "delete" | "rmtree" | "rename"
-            | "move" | "mkdir" | "copyfile" | "copytree" | "chmod" | "extract" | "unzip" | "install"
-            | "sqlite" | "database" => Effect::Writes,
-            "open" | "read" | "reader" | "file" | "files" | "path" | "glob" | "archive" => Effect::Reads,
-            "getattr" | "setattr" | "globals" | "attrgetter" | "methodcaller" => Effect::Reaches,
-            "exit" | "kill" | "abort" | "environ" | "putenv" | "setenv" => Effect::Process,
-            _ => return None,
-        })
-    })
-}
-
-/// What the words of a module's name tell: only those that are a purpose.
-fn danger_modules(module: &str) -> Option<Effect> {
-    words(module).iter().find_map(|w| {
-        Some(match w.as_str() {
-            "subprocess" | "shell" | "exec" | "popen" | "cmd" | "console" | "debugger" | "repl" | "cli" => {
-                Effect::Executes
-            }
-            "http" | "https" | "ftp" | "smtp" | "imap" | "nntp" | "telnet" | "ssh" | "socket" | "urllib"
-            | "requests" | "websocket" | "rpc" | "dns" | "httplib" | "smtplib" | "ftplib" | "nntplib"
-            | "poplib" | "imaplib" | "telnetlib" | "download" | "downloader" => Effect::Network,
-            _ => return None,
-        })
-    })
 }

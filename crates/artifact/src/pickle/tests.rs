@@ -223,6 +223,110 @@ fn bombs_are_found_at_their_bounds() {
     check(b"\x80\x04Nr\xff\xff\xff\xff.", Verdict::Found, "S013");
 }
 
+#[test]
+fn enumerations_empty_containers_and_bound_methods_are_ordinary() {
+    let (class, instance) = (global("pkg.models", "Scaler"), b")\x81}(".to_vec());
+    let instance = [class, instance, text("mean"), int(1), b"ub".to_vec()].concat();
+    let bound = |name: &str| call(&global("builtins", "getattr"), &[instance.clone(), text(name)]);
+    let meters =
+        [call(&global("pkg.models", "Meters"), &[]), b"(".to_vec(), text("a"), int(1), b"u".to_vec()]
+            .concat();
+    for plain in [
+        call(&global("pkg.models", "Site"), &[text("chest")]),
+        call(&global("__main__", "Colour"), &[int(1)]),
+        call(&global("pkg.models", "RequestStatus"), &[text("sent")]),
+        meters,
+        bound("__call__"),
+        bound("transform"),
+        call(&global("operator", "getitem"), &[global("typing", "List"), global("builtins", "int")]),
+        call(&global("operator", "or_"), &[global("builtins", "int"), global("builtins", "str")]),
+    ] {
+        check(&whole(&plain), Verdict::Clean, "");
+    }
+    for bad in [
+        call(&global("pkg.models", "Site"), &[text("/etc/passwd")]),
+        call(&global("pkg.models", "Site"), &[text("os.system")]),
+        call(&global("pkg.models", "Site"), &[text("whoami")]),
+        call(&global("pkg.models", "CreateObject"), &[text("WScript.Shell")]),
+        call(&global("pkg.models", "ShellRunner"), &[]),
+        bound("__globals__"),
+        bound("__class__"),
+        bound("__init__"),
+        call(&bound("transform"), &[text("x")]),
+        call(&global("builtins", "map"), &[bound("transform"), b"]".to_vec()]),
+        // `OBJ` without arguments calls what is no class.
+        [b"(".to_vec(), global("pkg.tools", "embed"), b"o".to_vec()].concat(),
+    ] {
+        check(&whole(&bad), Verdict::Found, "");
+    }
+}
+
+#[test]
+fn packages_do_not_vouch_for_all_of_their_names() {
+    for (module, name, args) in [
+        ("patsy.highlevel", "dmatrix", vec![text("x + y")]),
+        ("attr._make", "_compile_and_eval", vec![text("1")]),
+        ("torch._C", "PyTorchFileWriter", vec![text("/tmp/x")]),
+        ("torch._C", "import_ir_module", vec![b"N".to_vec(), text("x")]),
+        ("torch._utils", "_import_dotted_name", vec![text("os.system")]),
+        ("dateutil.zoneinfo.rebuild", "rebuild", vec![text("/tmp/x.tgz")]),
+        ("torch.distributed.x", "SubprocessHandler", vec![text("train")]),
+        ("tensorflow.train", "Server", vec![text("127.0.0.1:9")]),
+        ("pystan.model", "StanModel", vec![text("model { }")]),
+        ("sentence_transformers", "SentenceTransformer", vec![text("owner/name")]),
+    ] {
+        check(&whole(&call(&global(module, name), &args)), Verdict::Found, "");
+    }
+    for (module, name, args) in [
+        ("torch._utils", "_rebuild_tensor_v2", vec![int(1)]),
+        ("dateutil.tz.tz", "tzutc", vec![]),
+        (
+            "dateutil.tz._tzfile",
+            "_unpickle",
+            vec![global("dateutil.tz", "tzfile"), text("/usr/share/zoneinfo/UTC")],
+        ),
+        ("patsy.design_info", "DesignInfo", vec![text("x")]),
+        ("sklearn.new", "Estimator", vec![text("Hello {}")]),
+    ] {
+        check(&whole(&call(&global(module, name), &args)), Verdict::Clean, "");
+    }
+}
+
+#[test]
+fn amounts_are_folded_through_calls() {
+    let (pow, mul) = (global("operator", "pow"), global("operator", "mul"));
+    let count = || call(&global("itertools", "count"), &[]);
+    let fraction = call(&global("fractions", "Fraction"), &[text("7/3")]);
+    let array = call(&global("array", "array"), &[text("d"), b"]".to_vec()]);
+    let big = int(1 << 30);
+    for bad in [
+        call(&pow, &[int(9), call(&pow, &[int(9), int(9)])]),
+        call(&pow, &[fraction.clone(), int(100_000_000)]),
+        call(&mul, &[array.clone(), big.clone()]),
+        call(&global("math", "comb"), &[int(100_000_000), int(50_000_000)]),
+        call(&global("builtins", "int"), &[call(&global("decimal", "Decimal"), &[text("1E+99999999")])]),
+        call(&global("builtins", "dict"), &[call(&global("builtins", "zip"), &[count(), count()])]),
+        call(&global("builtins", "sorted"), &[call(&global("builtins", "enumerate"), &[count()])]),
+        call(&global("collections", "deque"), &[call(&global("itertools", "repeat"), &[int(0), big])]),
+        call(&global("re", "match"), &[text("(a+)+$"), text("aaaa")]),
+    ] {
+        check(&whole(&bad), Verdict::Found, "S013");
+    }
+    for plain in [
+        call(&pow, &[int(2), int(64)]),
+        call(&pow, &[fraction, int(3)]),
+        call(&mul, &[array, int(3)]),
+        call(&global("math", "comb"), &[int(50), int(6)]),
+        call(&global("builtins", "int"), &[call(&global("decimal", "Decimal"), &[text("12.5")])]),
+        call(&global("builtins", "dict"), &[call(&global("builtins", "zip"), &[count(), b"]".to_vec()])]),
+        call(&global("builtins", "list"), &[call(&global("itertools", "islice"), &[count(), int(5)])]),
+        call(&global("re", "_compile"), &[text("(a+)+$"), int(32)]),
+        call(&global("re", "match"), &[text("a+$"), text("aaaa")]),
+    ] {
+        check(&whole(&plain), Verdict::Clean, "");
+    }
+}
+
 /// A source that is not in memory.
 struct Slow(Vec<u8>);
 

@@ -148,13 +148,29 @@ impl Judge {
 fn is_sequence(heap: &Heap, value: Val) -> bool {
     match heap.view(value) {
         View::Text(_) | View::Bytes(_) | View::Made(_) => true,
-        View::Node(node) => !matches!(node.kind, Kind::Call | Kind::New),
+        View::Node(node) if !matches!(node.kind, Kind::Call | Kind::New) => true,
+        View::Node(_) => callee(heap, value).is_some_and(|(_, name, _, _)| {
+            matches!(
+                name,
+                "array"
+                    | "deque"
+                    | "list"
+                    | "tuple"
+                    | "bytes"
+                    | "bytearray"
+                    | "str"
+                    | "UserList"
+                    | "UserString"
+                    | "chr"
+                    | "UserDict"
+            )
+        }),
         _ => false,
     }
 }
 
 /// What a node calls, and with what.
-fn callee<'h>(heap: &'h Heap, value: Val) -> Option<(&'h str, &'h str, &'h [Val], &'h Node)> {
+fn callee(heap: &Heap, value: Val) -> Option<(&str, &str, &[Val], &Node)> {
     let View::Node(node @ Node { kind: Kind::Call | Kind::New, .. }) = heap.view(value) else { return None };
     let View::Global(maker) = heap.view(node.head) else { return None };
     let (module, name) = canonical(&maker.module, &maker.name);

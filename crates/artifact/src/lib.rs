@@ -25,7 +25,7 @@ mod text;
 mod unpack;
 mod wire;
 
-pub use context::Context;
+pub use context::{Context, Spent};
 pub use facts::{Facts, Port};
 pub use limits::Limits;
 pub use part::{Part, Unread, Verdict};

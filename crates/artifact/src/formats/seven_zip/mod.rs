@@ -211,6 +211,11 @@ fn members(
             cx.find(part, &DISAGREE, Severity::Medium, None, message, REMEDY_DISAGREE);
         }
     }
+    ended(&folders, part, cx);
+}
+
+/// Reports how decoding the folders ended.
+fn ended(folders: &[Option<Packed<'_>>], part: &mut Part, cx: &mut Context<'_>) {
     for folder in folders.iter().flatten() {
         match &folder.decoded().stop {
             None => {}

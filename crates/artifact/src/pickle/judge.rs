@@ -208,6 +208,10 @@ impl Judge {
                 if matches!(module, "re" | "regex") {
                     self.matches(heap, source, call, name, subject);
                 }
+                let last = name.rsplit('.').next().unwrap_or(name);
+                if matches!(last, "__pow__" | "__rpow__" | "__mul__" | "__lshift__") {
+                    self.allocates(heap, source, call, name, subject);
+                }
                 self.consumes(heap, source, call, name, subject);
                 self.vouched(heap, source, call, &global, subject);
             }

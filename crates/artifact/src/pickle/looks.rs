@@ -68,10 +68,12 @@ pub(super) fn ordinary(heap: &Heap, source: &dyn Source, args: Val) -> bool {
 /// A word or a few: no expression, no dotted path of a module of the standard library.
 fn is_plain(text: &str) -> bool {
     let module = text.split_once('.').is_some_and(|(top, rest)| !rest.is_empty() && is_standard(top));
+    let called = text.split('(').next().filter(|before| before.len() < text.len());
     text.len() <= 64
         && !module
         && !is_program(text)
-        && !text.chars().any(|c| c.is_control() || ";|&$`<>(){}[]=\\\"'".contains(c))
+        && !called.is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+        && !text.chars().any(|c| c.is_control() || ";|$`{}\\".contains(c))
 }
 
 /// Whether the arguments name a model on a hub (`owner/name`) and hold nothing but text and switches: loading it

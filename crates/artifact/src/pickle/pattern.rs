@@ -35,6 +35,14 @@ impl Group {
         self.fixed |= std::mem::take(&mut self.pending);
     }
 
+    /// What a group that was just closed held, it holds for the one around it too.
+    fn holds(&mut self, inner: &mut Self) {
+        inner.settle();
+        self.repeats |= inner.repeats;
+        self.wild |= inner.wild;
+        self.pending &= inner.fixed;
+    }
+
     /// Whether text can be matched by repeating the group in many ways.
     fn explodes(&self) -> bool {
         (self.repeats && (!self.fixed || self.wild)) || self.ambiguous()
@@ -42,7 +50,8 @@ impl Group {
 
     fn atom(&mut self, first: u8) {
         self.settle();
-        self.pending = true;
+        // Any character tells nothing apart.
+        self.pending = first != b'.';
         if std::mem::take(&mut self.begins) && self.heads.len() < GROUPS_MAX {
             self.heads.push(first);
         }
@@ -82,10 +91,7 @@ pub(super) fn explodes(pattern: &str) -> bool {
                 closed = groups.pop();
                 wild = false;
                 if let (Some(inner), Some(outer)) = (&mut closed, groups.last_mut()) {
-                    inner.settle();
-                    outer.repeats |= inner.repeats;
-                    outer.wild |= inner.wild;
-                    outer.pending &= inner.fixed;
+                    outer.holds(inner);
                 }
             }
             b'|' => {
@@ -117,20 +123,25 @@ pub(super) fn explodes(pattern: &str) -> bool {
             }
             b'^' | b'$' => {}
             _ => {
-                let head = if byte == b'\\' { bytes.get(at).copied().unwrap_or(byte) | 0x80 } else { byte };
-                if let Some(group) = groups.last_mut() {
-                    group.atom(head);
-                }
                 (closed, wild) = (None, byte == b'.');
-                at = match byte {
-                    b'\\' => at + 1,
-                    b'[' => after_class(bytes, at),
-                    _ => at,
-                };
+                at = after_atom(bytes, byte, at, groups.last_mut());
             }
         }
     }
     wildcards > WILDCARDS_MAX
+}
+
+/// After one character, escape or class, which the group holds.
+fn after_atom(bytes: &[u8], byte: u8, at: usize, group: Option<&mut Group>) -> usize {
+    let head = if byte == b'\\' { bytes.get(at).copied().unwrap_or(byte) | 0x80 } else { byte };
+    if let Some(group) = group {
+        group.atom(head);
+    }
+    match byte {
+        b'\\' => at + 1,
+        b'[' => after_class(bytes, at),
+        _ => at,
+    }
 }
 
 /// After `?:`, `?P<name>`, `?=` and their like.
@@ -193,6 +204,7 @@ mod tests {
             "(a{2,})+",
             "((a+))+",
             "(.*a)*",
+            "^(([a-z])+.)+[A-Z]$",
         ] {
             assert!(explodes(bad), "{bad}");
         }

@@ -80,7 +80,10 @@ impl Judge {
             // `typing.List[int]`
             ("getitem" | "__getitem__", Some([object, key])) => {
                 let class = matches!(heap.view(*object), View::Global(g) if !g.known.effect.dangerous() && !g.name.contains("__"));
-                class && fold::text(heap, source, *key).is_none()
+                let typing = matches!(heap.view(*object), View::Global(g) if g.module.starts_with("typing") && know::class_like(&g.name));
+                class
+                    && (fold::text(heap, source, *key).is_none()
+                        || (typing && looks::suspicious(heap, source, call.args, 1).is_none()))
             }
             _ => false,
         };

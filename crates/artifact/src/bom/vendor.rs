@@ -97,7 +97,13 @@ pub fn read_vendor(bytes: &[u8]) -> Result<VendorBom, String> {
         out.licences
             .extend(text(&of["id"]).or_else(|| text(&of["name"])).or_else(|| text(&choice["expression"])));
     }
-    let card = &model["modelCard"];
+    read_card(&model["modelCard"], &mut out);
+    Ok(out)
+}
+
+/// The sections of the model card that hold something.
+fn read_card(card: &Value, out: &mut VendorBom) {
+    let text = |v: &Value| v.as_str().map(str::to_owned);
     let parameters = &card["modelParameters"];
     out.architecture.extend(text(&parameters["architectureFamily"]));
     out.architecture.extend(text(&parameters["modelArchitecture"]));
@@ -116,7 +122,6 @@ pub fn read_vendor(bytes: &[u8]) -> Result<VendorBom, String> {
             out.sections.push(section.to_owned());
         }
     }
-    Ok(out)
 }
 
 /// What a hospital needs to know and the paper does not say, one line each.

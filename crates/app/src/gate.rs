@@ -262,6 +262,8 @@ mod tests {
             subject(SubjectRole::Guards, guards),
             subject(SubjectRole::Inputs, "inputs"),
             subject(SubjectRole::Integration, "integration"),
+            subject(SubjectRole::Origin, "signature and key"),
+            subject(SubjectRole::Bounds, "accuracy of 0.9"),
         ]
     }
 
@@ -317,7 +319,10 @@ mod tests {
         let made = full(&before);
         assert!(report(&before, &made, &[], 1).open);
         for (after, expected) in [
-            (subjects("M", "r", "g"), vec!["C001", "C002", "C004", "C005", "C006", "C007"]),
+            (
+                subjects("M", "r", "g"),
+                vec!["C001", "C002", "C011", "C012", "C013", "C004", "C005", "C006", "C007"],
+            ),
             (subjects("m", "R", "g"), vec!["C003", "C004", "C005", "C006", "C007"]),
             (subjects("m", "r", "G"), vec!["C006", "C007"]),
         ] {
@@ -329,6 +334,55 @@ mod tests {
             );
         }
         assert!(report(&before, &made, &[], 1).open, "changing it back makes the evidence good again");
+    }
+
+    #[test]
+    fn other_bounds_or_another_signature_make_what_they_shaped_stale() {
+        let before = subjects("m", "r", "g");
+        let made = full(&before);
+        for (role, expected) in
+            [(SubjectRole::Bounds, vec!["C003", "C004", "C007"]), (SubjectRole::Origin, vec!["C012"])]
+        {
+            let mut after = before.clone();
+            after.retain(|s| s.role != role);
+            after.push(subject(role, "another"));
+            assert_eq!(report(&after, &made, &[], 1).because(), expected);
+        }
+    }
+
+    #[test]
+    fn a_remote_model_owes_nothing_about_a_file() {
+        let system = "s".parse().unwrap();
+        let now = subjects("m", "r", "g");
+        let known = Knowledge {
+            system: &system,
+            subjects: &now,
+            evidence: &[],
+            acceptances: &[],
+            now: Timestamp::from_millis(1),
+            place: Place::Remote,
+        };
+        let report = judge(&crate::controls::shipped().unwrap(), Stage::Procurement, &known);
+        assert_eq!(report.because(), ["C001", "C002"]);
+    }
+
+    #[test]
+    fn a_medium_finding_in_the_file_shuts_and_elsewhere_does_not() {
+        let now = subjects("m", "r", "g");
+        let finding = |check: &str| domain::Finding {
+            check: check.to_owned(),
+            severity: Severity::Medium,
+            location: domain::Location::whole(),
+            message: "m".to_owned(),
+            technique: None,
+            remedy: "r".to_owned(),
+        };
+        for (check, expected) in [("V011", vec!["C011".to_owned()]), ("V001", vec![])] {
+            let mut made = full(&now);
+            let outcome = Outcome::from_findings(vec![finding(check)]);
+            made.push((99, evidence(check, &[SubjectRole::Model], &now, outcome)));
+            assert_eq!(report(&now, &made, &[], 1).because(), expected);
+        }
     }
 
     #[test]

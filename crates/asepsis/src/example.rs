@@ -45,6 +45,9 @@ pub fn unpack(folder: &Path) -> anyhow::Result<usize> {
 
 /// Writes a file beside its place and renames it, so that a cut leaves nothing half.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if path.exists() && !path.is_file() {
+        anyhow::bail!("`{}` is no file: it is left as it is", path.display());
+    }
     let folder = path.parent().context("a file needs a folder")?;
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;

@@ -60,6 +60,14 @@ pub fn run(arguments: &ScanArguments, format: Format) -> anyhow::Result<u8> {
 pub fn write(to: Option<&Path>, text: &str) -> anyhow::Result<()> {
     match to {
         None => std::io::stdout().write_all(text.as_bytes()).context("cannot write the answer"),
+        // A device or a pipe is written to; replacing it by a file would take it away from everybody.
+        Some(file) if file.exists() && !file.is_file() => {
+            let mut to = std::fs::OpenOptions::new()
+                .write(true)
+                .open(file)
+                .with_context(|| format!("cannot write to `{}`", file.display()))?;
+            to.write_all(text.as_bytes()).with_context(|| format!("cannot write to `{}`", file.display()))
+        }
         Some(file) => crate::example::write_whole(file, text.as_bytes()),
     }
 }

@@ -76,6 +76,28 @@ fn a_folder_is_one_answer_and_the_same_twice_and_from_the_cache() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn an_output_that_is_a_pipe_is_written_to_and_not_replaced() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let dir = vendor();
+    let pipe = dir.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap())
+    };
+    let output = run(dir.path(), &["scan", "vendor/model.onnx", "--output", "pipe"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(reader.join().unwrap().contains("clean"));
+    assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    let signed = run(dir.path(), &["signing-key", "key.pem"]);
+    assert_eq!(signed.status.code(), Some(0));
+    let refused = run(dir.path(), &["sign", "vendor", "--key", "key.pem", "--output", "pipe"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
+}
+
 #[test]
 fn standard_input_is_scanned() {
     let dir = tempfile::tempdir().unwrap();

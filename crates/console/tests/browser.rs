@@ -171,11 +171,11 @@ fn without_script_forms_post_and_pages_come_back() {
     browser.click("#suspend-reason");
     browser.press(&['o', 'd', 'd']);
     browser.click("#steps form button.danger");
-    assert!(browser.text("#notice").contains("System suspended"));
-    assert!(browser.text("#state .summary").contains("suspended, not answering"));
+    assert!(browser.says("#notice", "System suspended"));
+    assert!(browser.says("#state .summary", "suspended, not answering"));
     served.go(&browser, "/");
     browser.click("[data-key='alarm-3'] button");
-    assert!(browser.text("#notice").contains("Alarm acknowledged"));
+    assert!(browser.says("#notice", "Alarm acknowledged"));
     assert_eq!(served.house.state.lock().unwrap().done.len(), 2);
 }
 

@@ -157,6 +157,13 @@ impl Browser {
             .unwrap_or_else(|e| panic!("{css}: {e}"));
     }
 
+    /// Looks until the text of an element holds `part`: a page that a form asked for may still be on its way.
+    pub fn says(&self, css: &str, part: &str) -> bool {
+        /// Looks; each is a round trip of some milliseconds, so that all are a few seconds.
+        const LOOKS_MAX: usize = 500;
+        (0..LOOKS_MAX).any(|_| self.text(css).contains(part))
+    }
+
     /// The visible text; works without script in the page. A page that is being replaced may take an element away
     /// between finding and reading it: then it is looked for again, a bounded number of times.
     pub fn text(&self, css: &str) -> String {

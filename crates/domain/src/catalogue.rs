@@ -26,6 +26,8 @@ pub enum Kind {
     Alarm,
     /// Something the scanner of artefacts looks for.
     Rule,
+    /// Something an exercise does to a model: an attack, a corruption, an unexpected condition.
+    Attack,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
             Self::Refusal => "refusal",
             Self::Alarm => "alarm",
             Self::Rule => "rule",
+            Self::Attack => "attack",
         }
     }
 }

@@ -15,8 +15,15 @@ use crate::tree::{report, root, sources, text};
 const HEADINGS: [&str; 4] = ["## What it is", "## Why it matters in care", "## Limits", "## References"];
 
 /// First letter of the ids of each kind.
-const LETTERS: [(&str, char); 6] =
-    [("Guard", 'G'), ("Check", 'V'), ("Control", 'C'), ("Refusal", 'E'), ("Alarm", 'A'), ("Rule", 'S')];
+const LETTERS: [(&str, char); 7] = [
+    ("Guard", 'G'),
+    ("Check", 'V'),
+    ("Control", 'C'),
+    ("Refusal", 'E'),
+    ("Alarm", 'A'),
+    ("Rule", 'S'),
+    ("Attack", 'X'),
+];
 
 /// One `catalogue_entry!` block.
 struct Block {

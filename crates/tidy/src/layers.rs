@@ -6,7 +6,7 @@ use crate::tree::{keys, manifests, report};
 const LAYERS: [&[&str]; 7] = [
     &["domain", "numeric"],
     &["ledger", "access", "oip"],
-    &["artifact", "detect", "provenance"],
+    &["artifact", "attack", "detect", "provenance"],
     &["store", "runtime", "upstream", "pkcs11"],
     &["app", "gateway"],
     &["api", "console"],

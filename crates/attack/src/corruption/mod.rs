@@ -1,0 +1,1 @@
+//! Corruptions and unexpected conditions: what happens to inputs without an attacker.

@@ -1,0 +1,27 @@
+//! L2: exercises: what a strong attacker, a bad day in the clinic or a poisoned training set does to a classifier.
+//!
+//! Everything here computes on rows in the **unit box**: each value in [0, 1], images as pixels over their range, tables
+//! by each feature's declared range. Whoever wires a model in ([`Scores`], [`Gradients`], [`Labels`]) converts to the model's own
+//! units. The level of access is a type, so an attack cannot ask for more than an attacker would have, and the same
+//! attack runs in process, through the gateway and against a remote server.
+//!
+//! No file, socket, clock or thread here: a stop is asked for by [`Pace`], and every random number comes from a seed.
+
+pub mod access;
+pub mod corruption;
+pub mod evasion;
+pub mod loss;
+pub mod norm;
+pub mod pace;
+pub mod poison;
+pub mod tabular;
+pub mod theft;
+
+pub use access::{Fault, Gradients, Labels, Layout, Replies, Rows, Scores, Space};
+pub use norm::{Ball, Norm};
+pub use pace::Pace;
+
+/// Everything this crate can do, for the catalogue.
+pub fn entries() -> impl Iterator<Item = &'static domain::Entry> {
+    evasion::ATTACKS.iter().map(|a| a.entry)
+}

@@ -1,0 +1,1 @@
+//! Poisoning and backdoors: what a few bad training rows do.

@@ -1,0 +1,1 @@
+//! Clinical tables: attacks that stay within what a patient can be.

@@ -1,0 +1,1 @@
+//! Model theft and privacy: what can be learned from a model's answers.

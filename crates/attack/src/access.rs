@@ -189,6 +189,9 @@ pub trait Scores: Labels {
     fn scores(&mut self, rows: Rows<'_>, out: &mut Replies) -> Result<(), Fault>;
 }
 
+/// Writes the derivative of the attacker's loss by each score of a row: called with the row's place, its scores, and where to write.
+pub type Cotangent<'c> = dyn FnMut(usize, &[f32], &mut [f32]) + 'c;
+
 /// The model itself is in the attacker's hands.
 pub trait Gradients: Scores {
     /// One forward and one backward pass. `cotangent(row, scores, out)` is called for each row with its scores and writes the derivative of
@@ -200,7 +203,7 @@ pub trait Gradients: Scores {
     fn gradient(
         &mut self,
         rows: Rows<'_>,
-        cotangent: &mut dyn FnMut(usize, &[f32], &mut [f32]),
+        cotangent: &mut Cotangent<'_>,
         replies: &mut Replies,
         gradient: &mut Vec<f32>,
     ) -> Result<(), Fault>;

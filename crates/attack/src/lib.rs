@@ -17,7 +17,7 @@ pub mod poison;
 pub mod tabular;
 pub mod theft;
 
-pub use access::{Fault, Gradients, Labels, Layout, Replies, Rows, Scores, Space};
+pub use access::{Cotangent, Fault, Gradients, Labels, Layout, Replies, Rows, Scores, Space};
 pub use norm::{Ball, Norm};
 pub use pace::Pace;
 

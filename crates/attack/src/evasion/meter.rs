@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::access::{Fault, Gradients, Labels, Replies, Rows, Scores, Space};
+use crate::access::{Cotangent, Fault, Gradients, Labels, Replies, Rows, Scores, Space};
 
 /// A model behind a counter.
 pub struct Meter<'a, M: ?Sized> {
@@ -104,7 +104,7 @@ impl<M: Gradients + ?Sized> Gradients for Meter<'_, M> {
     fn gradient(
         &mut self,
         rows: Rows<'_>,
-        cotangent: &mut dyn FnMut(usize, &[f32], &mut [f32]),
+        cotangent: &mut Cotangent<'_>,
         replies: &mut Replies,
         gradient: &mut Vec<f32>,
     ) -> Result<(), Fault> {

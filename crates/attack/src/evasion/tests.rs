@@ -1,7 +1,7 @@
 //! What every attack must pass, on a model whose true distance to the boundary is known, and on models that are awkward.
 
 use super::*;
-use crate::access::{Layout, Replies, Rows, Space};
+use crate::access::{Cotangent, Layout, Replies, Rows, Space};
 use crate::evasion::run::Target;
 use crate::pace::Quiet;
 
@@ -58,7 +58,7 @@ impl Gradients for Linear {
     fn gradient(
         &mut self,
         rows: Rows<'_>,
-        cotangent: &mut dyn FnMut(usize, &[f32], &mut [f32]),
+        cotangent: &mut Cotangent<'_>,
         replies: &mut Replies,
         gradient: &mut Vec<f32>,
     ) -> Result<(), Fault> {

@@ -4,6 +4,7 @@
 //! fused, weights packed for the processor found at run time); [`Model::run`] computes on one thread with buffers kept
 //! in a [`Scratch`]. What is covered, refused and measured: docs/runtime.md.
 
+mod classifier;
 mod error;
 mod graph;
 mod kernel;
@@ -17,6 +18,7 @@ mod tensor;
 mod value;
 mod wire;
 
+pub use classifier::{Classifier, Head, Reading};
 pub use error::{LoadError, RunError};
 pub use graph::{Attribute, Graph, Node, ValueId};
 pub use limits::Limits;

@@ -62,7 +62,7 @@ impl From<Tensor> for Value {
 }
 
 /// Buffers kept from run to run so that the hot path seldom allocates. Use one per thread; any model may use it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Scratch {
     pub(crate) slots: Vec<Option<Value>>,
     pub(crate) free: Vec<Vec<f32>>,

@@ -7,6 +7,10 @@ use crate::access::argmax;
 pub enum Loss {
     /// Cross-entropy of the true class.
     CrossEntropy,
+    /// Logarithm of the odds against the true class: the logarithm of the summed exponentials of the other scores, minus the true score. It rises and
+    /// falls with [`Loss::CrossEntropy`] and points the same way, but never flattens: where a confident model's cross-entropy rounds to 0, with its
+    /// gradient, this one is still a difference of scores. On two classes it equals [`Loss::Margin`].
+    LogOdds,
     /// Highest other score minus the true one. On two classes it is the difference of logits: positive means misclassified.
     Margin,
     /// Difference of logits ratio (Croce and Hein 2020, arXiv:2003.01690, equation 6): the margin over the distance between the first and the
@@ -28,6 +32,7 @@ impl Loss {
         cotangent.fill(0.0);
         match self {
             Self::CrossEntropy => cross_entropy(scores, label, cotangent),
+            Self::LogOdds => log_odds(scores, label, cotangent),
             Self::Dlr if scores.len() > 2 => dlr(scores, label, None, cotangent),
             Self::DlrTargeted { target } if scores.len() > 2 => dlr(scores, label, Some(target), cotangent),
             Self::DlrTargeted { target } => towards(scores, label, target, cotangent),
@@ -69,12 +74,37 @@ fn towards(scores: &[f32], label: usize, target: usize, cotangent: &mut [f32]) -
 fn cross_entropy(scores: &[f32], label: usize, cotangent: &mut [f32]) -> f32 {
     let top = argmax(scores).map_or(f32::NAN, |best| at(scores, best));
     let sum: f32 = scores.iter().map(|s| (s - top).exp()).sum();
-    for (place, score) in cotangent.iter_mut().zip(scores) {
-        *place = (score - top).exp() / sum;
+    let mut others = 0.0;
+    for (class, (place, score)) in cotangent.iter_mut().zip(scores).enumerate() {
+        if class != label {
+            *place = (score - top).exp() / sum;
+            others += *place;
+        }
     }
-    add(cotangent, label, -1.0);
+    // The probabilities sum to 1; written so, a probability of nearly 1 loses no digits.
+    add(cotangent, label, -others);
     // In this order a confident model keeps its precision: ln(1 + small) instead of a difference of large numbers.
     sum.ln() - (at(scores, label) - top)
+}
+
+fn log_odds(scores: &[f32], label: usize, cotangent: &mut [f32]) -> f32 {
+    let other = best_other(scores, label);
+    let top = at(scores, other);
+    if top == f32::NEG_INFINITY {
+        // Every other class has probability 0: no digits are left to climb by but the true score itself.
+        return towards(scores, label, other, cotangent);
+    }
+    let mut sum = 0.0;
+    for (class, score) in scores.iter().enumerate() {
+        if class != label {
+            let share = (score - top).exp();
+            sum += share;
+            add(cotangent, class, share);
+        }
+    }
+    cotangent.iter_mut().for_each(|place| *place /= sum);
+    add(cotangent, label, -1.0);
+    top + sum.ln() - at(scores, label)
 }
 
 fn dlr(scores: &[f32], label: usize, target: Option<usize>, cotangent: &mut [f32]) -> f32 {
@@ -103,7 +133,8 @@ mod tests {
     #[test]
     fn derivatives_equal_finite_differences() {
         let scores = [1.5_f32, -0.3, 0.9, 0.2];
-        let losses = [Loss::CrossEntropy, Loss::Margin, Loss::Dlr, Loss::DlrTargeted { target: 3 }];
+        let losses =
+            [Loss::CrossEntropy, Loss::LogOdds, Loss::Margin, Loss::Dlr, Loss::DlrTargeted { target: 3 }];
         for loss in losses {
             for classes in 2..=4 {
                 let z = &scores[..classes];
@@ -122,6 +153,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_confident_model_flattens_the_cross_entropy_and_not_the_odds() {
+        let scores = [200.0, -5.0, 0.0];
+        let mut cotangent = [0.0; 3];
+        assert!(Loss::CrossEntropy.of(&scores, 0, &mut cotangent) == 0.0 && cotangent == [0.0; 3]);
+        assert!((Loss::LogOdds.of(&scores, 0, &mut cotangent) + 199.9933).abs() < 1e-3);
+        assert!(cotangent[0] == -1.0 && cotangent[2] > 0.99, "{cotangent:?}");
+        // A probability of 1 - 1e-8 rounds to 1; its derivative must not round to 0.
+        Loss::CrossEntropy.of(&[18.4, 0.0], 0, &mut cotangent[..2]);
+        assert!(cotangent[0] < 0.0 && (cotangent[0] + cotangent[1]).abs() < 1e-12, "{cotangent:?}");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 mod fgsm;
 mod meter;
+mod pgd;
 mod run;
+mod walk;
 
 use domain::Entry;
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,11 @@ pub use meter::Meter;
 pub use run::{Attacked, Outcome, Target, run};
 
 /// All evasion attacks.
-pub static ATTACKS: &[&Registered] = &[&fgsm::ATTACK];
+#[rustfmt::skip] // One per line: a new attack is a new line.
+pub static ATTACKS: &[&Registered] = &[
+    &fgsm::ATTACK,
+    &pgd::ATTACK,
+];
 
 /// What an attacker must be able to ask.
 #[derive(
@@ -196,6 +202,14 @@ pub(crate) fn parameters<P: for<'de> Deserialize<'de> + Default>(
         return Ok(P::default());
     }
     P::deserialize(given).map_err(|e| e.to_string())
+}
+
+/// Refuses a count of 0 or above `max`.
+///
+/// # Errors
+/// Names the parameter and what it may be.
+pub(crate) fn checked(name: &str, given: u32, max: u32) -> Result<(), String> {
+    if (1..=max).contains(&given) { Ok(()) } else { Err(format!("`{name}` must be 1 to {max}, not {given}")) }
 }
 
 /// The attack called `typed`, by id or name.

@@ -1,9 +1,13 @@
 //! Evasion: rows that a model gets wrong though little was changed. One file per attack, one line each in [`ATTACKS`].
 
 mod fgsm;
+mod hopskipjump;
 mod meter;
+mod origins;
 mod pgd;
+mod query;
 mod run;
+mod square;
 mod walk;
 
 use domain::Entry;
@@ -21,6 +25,8 @@ pub use run::{Attacked, Outcome, Target, run};
 pub static ATTACKS: &[&Registered] = &[
     &fgsm::ATTACK,
     &pgd::ATTACK,
+    &square::ATTACK,
+    &hopskipjump::ATTACK,
 ];
 
 /// What an attacker must be able to ask.

@@ -1,0 +1,217 @@
+//! Measures the query attacks on the shared models: accuracy that stands, median distance, CPU seconds of this thread.
+//! `cargo run --release -p attack --example queries [NAME …]`, with `ASEPSIS_SHARED` (default `../shared`).
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a program for people at a terminal"
+)]
+
+use std::path::PathBuf;
+
+use attack::evasion::{Attacked, Target, Task, find, run};
+use attack::pace::Quiet;
+use attack::{Ball, Labels as _, Layout, Norm, Rows};
+use runtime::{Classifier, Limits, Model, Reading};
+
+fn shared() -> PathBuf {
+    std::env::var_os("ASEPSIS_SHARED").map_or_else(|| "../shared".into(), Into::into)
+}
+
+fn model(name: &str) -> Model {
+    let bytes = std::fs::read(shared().join(format!("data/models/{name}.onnx"))).unwrap();
+    Model::load(&bytes, &Limits::default()).unwrap()
+}
+
+/// Seconds that this thread has computed.
+fn cpu() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+}
+
+/// The first `n` of the class-balanced test subset: the first fifty of each class, in the order of the test set.
+fn balanced(rows: &[Vec<f32>], labels: &[usize], n: usize) -> (Vec<Vec<f32>>, Vec<usize>) {
+    let (mut count, mut kept) = ([0_usize; 16], Vec::new());
+    for (at, label) in labels.iter().enumerate() {
+        count[*label] += 1;
+        if count[*label] <= 50 {
+            kept.push(at);
+        }
+    }
+    kept.truncate(n);
+    (kept.iter().map(|at| rows[*at].clone()).collect(), kept.iter().map(|at| labels[*at]).collect())
+}
+
+struct Case {
+    rows: Vec<Vec<f32>>,
+    labels: Vec<usize>,
+    model: Classifier,
+}
+
+fn images(name: &str, n: usize) -> Case {
+    let bytes = std::fs::read(shared().join("data/imaging/pneumoniamnist.npz")).unwrap();
+    let test = testkit::data::medmnist(&bytes).unwrap().test;
+    let rows: Vec<Vec<f32>> = (0..test.inputs.rows).map(|r| test.inputs.row(r).to_vec()).collect();
+    let labels: Vec<usize> = test.labels.iter().map(|l| *l as usize).collect();
+    let (rows, labels) = balanced(&rows, &labels, n);
+    let layout = Layout::Image { channels: 1, height: 28, width: 28 };
+    let model = Classifier::new(&model(name), &Reading::unit(layout), &rows.concat()).unwrap();
+    Case { rows, labels, model }
+}
+
+fn table(name: &str, data: &str, n: usize) -> Case {
+    let text = std::fs::read_to_string(shared().join(format!("data/tabular/{data}.csv"))).unwrap();
+    let splits = testkit::data::table(&text).unwrap();
+    let features = splits.train.inputs.cols;
+    let column = |j: usize| (0..splits.train.inputs.rows).map(move |r| (r, j));
+    let at = |(r, j): (usize, usize)| splits.train.inputs.row(r)[j];
+    let low: Vec<f32> = (0..features).map(|j| column(j).map(at).fold(f32::INFINITY, f32::min)).collect();
+    let high: Vec<f32> = (0..features).map(|j| column(j).map(at).fold(f32::NEG_INFINITY, f32::max)).collect();
+    let span: Vec<f32> = low.iter().zip(&high).map(|(l, h)| (h - l).max(1e-6)).collect();
+    let unit = |row: &[f32]| -> Vec<f32> {
+        row.iter().zip(&low).zip(&span).map(|((v, l), s)| ((v - l) / s).clamp(0.0, 1.0)).collect()
+    };
+    let rows: Vec<Vec<f32>> =
+        (0..splits.test.inputs.rows.min(n)).map(|r| unit(splits.test.inputs.row(r))).collect();
+    let labels = splits.test.labels.iter().take(n).map(|l| *l as usize).collect();
+    let reading = Reading { layout: Layout::Table { features }, low, span, output: None, head: None };
+    let model = Classifier::new(&model(name), &reading, &rows.concat()).unwrap();
+    Case { rows, labels, model }
+}
+
+/// Flags of a peer's run: true where the image stood; `None` without the file.
+fn flags(name: &str) -> Option<Vec<bool>> {
+    let bytes = std::fs::read(shared().join(format!("reference/flags/{name}.npy"))).ok()?;
+    let header = usize::from(u16::from_le_bytes([bytes[8], bytes[9]])) + 10;
+    Some(bytes[header..].iter().map(|b| *b != 0).collect())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    if values.is_empty() {
+        f64::NAN
+    } else {
+        f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2])
+    }
+}
+
+fn measure(what: &str, case: &mut Case, attack: &str, parameters: &str, ball: Ball, seed: u64) -> Vec<bool> {
+    let width = case.rows[0].len();
+    let all: Vec<usize> = (0..case.rows.len()).collect();
+    let mut seen = Vec::new();
+    case.model.labels(Rows::new(&case.rows.concat(), width, &all).unwrap(), &mut seen).unwrap();
+    let right: Vec<usize> = all.iter().copied().filter(|at| seen[*at] == Some(case.labels[*at])).collect();
+    let starts: Vec<f32> = right.iter().flat_map(|at| case.rows[*at].clone()).collect();
+    let labels: Vec<usize> = right.iter().map(|at| case.labels[*at]).collect();
+    let registered = find(attack).unwrap();
+    let built = (registered.build)(&serde_json::from_str(parameters).unwrap()).unwrap();
+    let task = Task {
+        starts: &starts,
+        labels: &labels,
+        samples: &right,
+        ball,
+        seed,
+        queries_max: None,
+        pace: &Quiet,
+    };
+    let before = cpu();
+    let result: Attacked = run(registered, &built, Target::Scores(&mut case.model), &task).unwrap();
+    let spent = cpu() - before;
+    let mut stood = vec![false; case.rows.len()];
+    for (outcome, at) in result.outcomes.iter().zip(&right) {
+        stood[*at] = !outcome.broken;
+    }
+    let share = |n: usize| n as f64 / case.rows.len() as f64;
+    let found: Vec<f64> = result.outcomes.iter().filter(|o| o.adversarial).map(|o| o.distance).collect();
+    println!(
+        "{what:34} {attack:12} {:>4} {:<7.4} seed {seed}: clean {:.3} stands {:.3} found {}/{} median {:.4} queries {} cpu {spent:.2} s {parameters}",
+        ball.norm.as_str(),
+        ball.epsilon,
+        share(right.len()),
+        share(stood.iter().filter(|s| **s).count()),
+        found.len(),
+        right.len(),
+        median(found.clone()),
+        result.outcomes.iter().map(|o| o.queries).sum::<u64>(),
+    );
+    stood
+}
+
+/// Images that a peer broke and we did not.
+fn missed(ours: &[bool], peer: &str) {
+    if let Some(theirs) = flags(peer) {
+        let missed: Vec<usize> =
+            (0..ours.len().min(theirs.len())).filter(|at| ours[*at] && !theirs[*at]).collect();
+        println!(
+            "    {peer}: stands {}, broken there only: {missed:?}",
+            theirs.iter().filter(|f| **f).count()
+        );
+    }
+}
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let on = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
+    let linf = |epsilon: f64| Ball { norm: Norm::Linf, epsilon };
+    let seeds: u64 = std::env::var("SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(5);
+    let given = std::env::var("PARAMETERS").ok();
+    let with = |own: &str| given.clone().unwrap_or_else(|| own.to_owned());
+    if on("square") {
+        let mut case = images("pneumonia_cnn", 50);
+        for seed in 1..=seeds {
+            let stood = measure(
+                "pneumonia_cnn",
+                &mut case,
+                "square",
+                &with(r#"{"queries":1000}"#),
+                linf(8.0 / 255.0),
+                seed,
+            );
+            if seed == 1 {
+                for peer in ["torchattacks", "art", "pyautoattack"] {
+                    missed(&stood, &format!("pneumonia_cnn.{peer}.square1000.Linf.8_255"));
+                }
+                missed(&stood, "pneumonia_cnn.pyautoattack.aa-binary.Linf.8_255");
+            }
+        }
+    }
+    if on("square-l2") {
+        let mut case = images("pneumonia_cnn", 50);
+        for seed in 1..=seeds.min(2) {
+            measure(
+                "pneumonia_cnn",
+                &mut case,
+                "square",
+                &with(r#"{"queries":1000}"#),
+                Ball { norm: Norm::L2, epsilon: 1.0 },
+                seed,
+            );
+        }
+    }
+    if on("hsj") {
+        let mut case = images("pneumonia_cnn", 10);
+        for seed in 1..=seeds {
+            let ball = Ball { norm: Norm::L2, epsilon: 0.5 };
+            let stood = measure("pneumonia_cnn", &mut case, "hopskipjump", &with("{}"), ball, seed);
+            if seed == 1 {
+                missed(&stood, "pneumonia_cnn.foolbox.hsj.L2.0.5");
+                missed(&stood, "pneumonia_cnn.art.hsj.L2.0.5");
+            }
+        }
+    }
+    for (name, data) in [("wdbc_mlp", "wdbc"), ("wdbc_gbt", "wdbc")] {
+        for attack in ["hopskipjump", "rays", "square"] {
+            if !on(attack) || find(attack).is_none() {
+                continue;
+            }
+            let mut case = table(name, data, 20);
+            for seed in 1..=seeds.min(3) {
+                let stood = measure(name, &mut case, attack, "{}", linf(0.05), seed);
+                if seed == 1 {
+                    missed(&stood, &format!("{name}.foolbox.hsj.Linf.0.05"));
+                    missed(&stood, &format!("{name}.art.hsj.Linf.0.05"));
+                }
+            }
+        }
+    }
+}

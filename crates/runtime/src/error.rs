@@ -75,6 +75,16 @@ pub enum LoadError {
         /// What is wrong.
         what: String,
     },
+    /// The operator has no derivative that could be used, and the scores depend on the input through it.
+    #[error("operator `{operator}` (node `{node}`) has no gradient: {what}")]
+    NotDifferentiable {
+        /// Operator type.
+        operator: String,
+        /// Node name.
+        node: String,
+        /// Why, and what to use instead.
+        what: String,
+    },
     /// An operator's attributes, constants or shapes do not fit it.
     #[error("operator `{operator}` (node `{node}`): {what}")]
     Node {
@@ -122,6 +132,19 @@ pub enum RunError {
         /// Given type and shape.
         got: String,
     },
+    /// Values for a gradient are of another length than the rows given and the model ask for.
+    #[error("{what} has {got} values, but {expected} are needed (rows times values a row)")]
+    Length {
+        /// Which values: input, cotangent or gradient.
+        what: &'static str,
+        /// How many are needed.
+        expected: usize,
+        /// How many were given.
+        got: usize,
+    },
+    /// A gradient was asked for before a forward pass.
+    #[error("no forward pass to differentiate; call `forward` first")]
+    NoForward,
     /// An operator could not run on these values.
     #[error("operator `{operator}` (node `{node}`): {what}")]
     Node {

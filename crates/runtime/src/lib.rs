@@ -6,6 +6,7 @@
 
 mod classifier;
 mod error;
+mod grad;
 mod graph;
 mod kernel;
 mod limits;
@@ -20,6 +21,7 @@ mod wire;
 
 pub use classifier::{Classifier, Head, Reading};
 pub use error::{LoadError, RunError};
+pub use grad::Gradient;
 pub use graph::{Attribute, Graph, Node, ValueId};
 pub use limits::Limits;
 pub use model::{Model, Summary, fuzz_load};

@@ -116,6 +116,14 @@ impl Model {
         &self.graph
     }
 
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
+    }
+
     /// The same model with intermediate values as further outputs, after its own. Compile once and keep it: operators
     /// are not fused across a tap.
     ///

@@ -10,36 +10,55 @@ use crate::limits::Limits;
 use crate::ops::{self, Kernel, NodeCtx};
 use crate::rewrite::{Draft, rewrite};
 use crate::tensor::{Tensor, TensorData, TensorView, ViewData, each_type};
-use crate::value::{Ctx, Scratch, Value};
+use crate::value::{Ctx, FREE_MAX, Scratch, Value};
 
 /// Inputs of one step that fit on the stack; steps with more use the heap.
 const STACK_INPUTS: usize = 8;
 
+/// Where a step reads an input.
 #[derive(Debug, Clone, Copy)]
-enum Source {
+pub(crate) enum Source {
+    /// Left out, or a constant that the kernel has packed.
     Missing,
+    /// A constant of the plan.
     Constant(usize),
+    /// A value of the run.
     Slot(usize),
 }
 
-struct Step {
-    kernel: Box<dyn Kernel>,
-    operator: String,
-    node: String,
-    inputs: Vec<Source>,
-    outputs: Vec<Option<usize>>,
+/// One compiled node.
+pub(crate) struct Step {
+    pub(crate) kernel: Box<dyn Kernel>,
+    pub(crate) operator: String,
+    pub(crate) node: String,
+    pub(crate) inputs: Vec<Source>,
+    pub(crate) outputs: Vec<Option<usize>>,
     /// Slots whose value is not read after this step.
     last_use: Vec<usize>,
 }
 
 /// A compiled graph. Running it does not change it.
 pub(crate) struct Plan {
-    steps: Vec<Step>,
-    constants: Vec<Value>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) constants: Vec<Value>,
     slots: usize,
-    inputs: Vec<usize>,
-    outputs: Vec<Source>,
+    pub(crate) inputs: Vec<usize>,
+    pub(crate) outputs: Vec<Source>,
 }
+
+/// How a plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// For answers only: everything is fused, and values go when they have been read for the last time.
+    Answers,
+    /// For derivatives by the input: as above, and every value stays until the next run.
+    Taped,
+    /// For derivatives by the weights: as above, and normalisations stay operators of their own.
+    Trained,
+}
+
+/// Told of each step while a plan is compiled.
+pub(crate) type Watch<'a> = dyn FnMut(&NodeCtx<'_>, &Step) -> Result<(), LoadError> + 'a;
 
 impl std::fmt::Debug for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -88,7 +107,19 @@ impl Plan {
         limits: &Limits,
         isa: Isa,
     ) -> Result<Self, LoadError> {
-        let drafts = rewrite(graph, wanted);
+        Self::compile_as(graph, wanted, limits, isa, Style::Answers, &mut |_, _| Ok(()))
+    }
+
+    /// Compiles the graph in another style; `watch` is told of each step.
+    pub(crate) fn compile_as(
+        graph: &Graph,
+        wanted: &[ValueId],
+        limits: &Limits,
+        isa: Isa,
+        style: Style,
+        watch: &mut Watch<'_>,
+    ) -> Result<Self, LoadError> {
+        let drafts = rewrite(graph, wanted, style != Style::Trained);
         let mut builder = Builder {
             limits,
             isa,
@@ -103,13 +134,15 @@ impl Plan {
         let mut steps = Vec::new();
         for draft in &drafts.nodes {
             let opset = if draft.node.is_ml { graph.opset_ml } else { graph.opset };
-            if let Some(step) = builder.step(draft, opset)? {
+            if let Some(step) = builder.step(draft, opset, watch)? {
                 steps.push(step);
             }
         }
         let outputs: Vec<Source> = wanted.iter().map(|id| builder.source(*id)).collect();
         let mut plan = Self { steps, constants: builder.kept, slots: builder.slot_at.len(), inputs, outputs };
-        plan.mark_last_uses();
+        if style == Style::Answers {
+            plan.mark_last_uses();
+        }
         Ok(plan)
     }
 
@@ -144,23 +177,14 @@ impl Plan {
         budget: Budget,
     ) -> Result<Vec<Tensor>, RunError> {
         let Scratch { slots, free } = scratch;
-        let mut ctx =
-            Ctx { free, elements_max: budget.elements, bytes_left: budget.bytes, work_left: budget.work };
-        for value in slots.iter_mut().filter_map(Option::take) {
-            ctx.give_value(value);
-        }
-        slots.resize_with(self.slots, || None);
-        for (&slot, view) in self.inputs.iter().zip(inputs) {
-            let value = copy_in(&mut ctx, view);
-            store(&mut ctx, slots, slot, value);
-        }
-        for step in &self.steps {
-            step.run(&mut ctx, slots, &self.constants).map_err(|error| RunError::Node {
-                operator: step.operator.clone(),
-                node: step.node.clone(),
-                what: error.0,
-            })?;
-        }
+        let mut ctx = Ctx {
+            free,
+            free_max: FREE_MAX,
+            elements_max: budget.elements,
+            bytes_left: budget.bytes,
+            work_left: budget.work,
+        };
+        self.fill(inputs, slots, &mut ctx)?;
         let mut out = Vec::with_capacity(self.outputs.len());
         for source in &self.outputs {
             let value = match *source {
@@ -178,6 +202,29 @@ impl Plan {
             out.push(crate::kernel::layout::plain(value, &mut ctx).into_tensor());
         }
         Ok(out)
+    }
+}
+
+impl Plan {
+    /// Runs every step, so that `slots` hold the values that are still needed.
+    pub(crate) fn fill(
+        &self,
+        inputs: &[TensorView<'_>],
+        slots: &mut Vec<Option<Value>>,
+        ctx: &mut Ctx<'_>,
+    ) -> Result<(), RunError> {
+        for value in slots.iter_mut().filter_map(Option::take) {
+            ctx.give_value(value);
+        }
+        slots.resize_with(self.slots, || None);
+        for (&slot, view) in self.inputs.iter().zip(inputs) {
+            let value = copy_in(ctx, view);
+            store(ctx, slots, slot, value);
+        }
+        for step in &self.steps {
+            step.run(ctx, slots, &self.constants).map_err(|error| step.failed(error))?;
+        }
+        Ok(())
     }
 }
 
@@ -211,6 +258,11 @@ fn store(ctx: &mut Ctx<'_>, slots: &mut [Option<Value>], slot: usize, value: Val
 }
 
 impl Step {
+    /// The error of a run, with where it happened.
+    pub(crate) fn failed(&self, error: OpError) -> RunError {
+        RunError::Node { operator: self.operator.clone(), node: self.node.clone(), what: error.0 }
+    }
+
     fn run(
         &self,
         ctx: &mut Ctx<'_>,
@@ -280,7 +332,7 @@ impl Builder<'_> {
         }
     }
 
-    fn step(&mut self, draft: &Draft, opset: i64) -> Result<Option<Step>, LoadError> {
+    fn step(&mut self, draft: &Draft, opset: i64, watch: &mut Watch<'_>) -> Result<Option<Step>, LoadError> {
         let node = &draft.node;
         let held: Vec<Option<Arc<Tensor>>> =
             node.inputs.iter().map(|id| id.and_then(|id| self.constants.get(&id).cloned())).collect();
@@ -308,14 +360,16 @@ impl Builder<'_> {
             });
         }
         let outputs = node.outputs.iter().map(|id| id.map(|id| self.slot(id))).collect();
-        Ok(Some(Step {
+        let step = Step {
             kernel,
             operator: node.operator.clone(),
             node: node.name.clone(),
             inputs,
             outputs,
             last_use: Vec::new(),
-        }))
+        };
+        watch(&ctx, &step)?;
+        Ok(Some(step))
     }
 
     /// Computes a node whose inputs are all constant.
@@ -332,6 +386,7 @@ impl Builder<'_> {
         let mut free = Vec::new();
         let mut ctx = Ctx {
             free: &mut free,
+            free_max: FREE_MAX,
             elements_max: self.limits.tensor_elements_max,
             bytes_left: self.limits.activation_bytes_max,
             work_left: self.work_left,

@@ -22,7 +22,9 @@ pub(crate) struct Drafts {
     next_value: u32,
 }
 
-pub(crate) fn rewrite(graph: &Graph, wanted: &[ValueId]) -> Drafts {
+/// Rewrites the graph for a plan that yields `wanted`. With `join_norm` a normalisation becomes part of the convolution
+/// before it; training needs both apart.
+pub(crate) fn rewrite(graph: &Graph, wanted: &[ValueId], join_norm: bool) -> Drafts {
     let nodes =
         graph.nodes.iter().cloned().map(|node| Draft { node, activation: Activation::None }).collect();
     let next_value = u32::try_from(graph.values.len()).unwrap_or(u32::MAX);
@@ -30,7 +32,9 @@ pub(crate) fn rewrite(graph: &Graph, wanted: &[ValueId]) -> Drafts {
     drafts.constants_of_nodes();
     drafts.drop_identities(wanted);
     drafts.drop_dead(wanted);
-    drafts.fuse_scale(wanted);
+    if join_norm {
+        drafts.fuse_scale(wanted);
+    }
     drafts.fuse_bias(wanted);
     drafts.fuse_residual(wanted);
     drafts.fuse_relu(wanted);

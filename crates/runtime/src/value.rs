@@ -69,7 +69,7 @@ pub struct Scratch {
 }
 
 /// Buffers kept at most; more are let go.
-const FREE_MAX: usize = 32;
+pub(crate) const FREE_MAX: usize = 32;
 
 impl Scratch {
     /// An empty scratch.
@@ -81,6 +81,8 @@ impl Scratch {
 /// What a kernel may use while it runs: buffers, and the budgets of the run.
 pub(crate) struct Ctx<'a> {
     pub(crate) free: &'a mut Vec<Vec<f32>>,
+    /// Buffers kept at most.
+    pub(crate) free_max: usize,
     pub(crate) elements_max: usize,
     /// Bytes of intermediate values that may still be made.
     pub(crate) bytes_left: usize,
@@ -140,7 +142,7 @@ impl Ctx<'_> {
 
     /// Gives a buffer back.
     pub(crate) fn give(&mut self, buffer: Vec<f32>) {
-        if self.free.len() < FREE_MAX && buffer.capacity() > 0 {
+        if self.free.len() < self.free_max && buffer.capacity() > 0 {
             self.free.push(buffer);
         }
     }

@@ -33,6 +33,24 @@ pub(crate) fn plain(value: Value, ctx: &mut Ctx<'_>) -> Value {
     Value::f32s(shape, to)
 }
 
+/// The value in blocks of `block` channels (padded lanes 0); does nothing to values that are not images.
+pub(crate) fn blocked(value: Value, block: usize, ctx: &mut Ctx<'_>) -> Value {
+    if value.block == block {
+        return value;
+    }
+    let value = plain(value, ctx);
+    let (TensorData::F32(from), &[n, c, h, w]) = (&value.data, &value.shape[..]) else { return value };
+    let step = c.div_ceil(block) * block * h * w;
+    let mut to = ctx.take(n * step);
+    let pad = Padding { height: h, width: w, top: 0, left: 0 };
+    for (image, to) in to.chunks_exact_mut(step.max(1)).enumerate() {
+        padded(&value, from, image, block, pad, to);
+    }
+    let shape = value.shape.clone();
+    ctx.give_value(value);
+    Value { shape, data: TensorData::F32(to), block }
+}
+
 /// Where an image goes inside a padded, blocked buffer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Padding {

@@ -116,3 +116,67 @@ impl WithSimd for Run<'_> {
         }
     }
 }
+
+/// The way back through [`Run`]: adds to `dx` (laid out as `from`, the pooled input) what the gradients `d` of the
+/// result `to` say.
+pub(crate) struct Back<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) y: Side,
+    pub(crate) x: Side,
+    pub(crate) from: &'a [f32],
+    pub(crate) to: &'a [f32],
+    pub(crate) d: &'a [f32],
+    pub(crate) dx: &'a mut [f32],
+}
+
+impl Back<'_> {
+    pub(crate) fn run(self, isa: Isa) {
+        isa.run(self);
+    }
+}
+
+impl WithSimd for Back<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (sy, sx) = (self.y, self.x);
+        let ((from, _), (to, _), (d, _)) =
+            (S::as_simd_f32s(self.from), S::as_simd_f32s(self.to), S::as_simd_f32s(self.d));
+        let (dx, _) = S::as_mut_simd_f32s(self.dx);
+        let (plane_in, plane_out) = (sy.input * sx.input, sy.output * sx.output);
+        if plane_in == 0 || plane_out == 0 {
+            return;
+        }
+        let zero = simd.splat_f32s(0.0);
+        let planes = from.chunks_exact(plane_in).zip(dx.chunks_exact_mut(plane_in));
+        let results = to.chunks_exact(plane_out).zip(d.chunks_exact(plane_out));
+        for ((from, dx), (to, d)) in planes.zip(results) {
+            for oy in 0..sy.output {
+                let (first_y, end_y) = sy.inside(oy);
+                for ox in 0..sx.output {
+                    let (first_x, end_x) = sx.inside(ox);
+                    let at = oy * sx.output + ox;
+                    let (max, mut left) = (to[at], d[at]);
+                    if self.kind != Kind::Max {
+                        left = simd.div_f32s(left, simd.splat_f32s(self.kind.divisor(&sy, &sx, oy, ox)));
+                    }
+                    for ky in first_y..end_y {
+                        let row = (oy * sy.stride + ky * sy.dilation - sy.before) * sx.input;
+                        for kx in first_x..end_x {
+                            let at = row + ox * sx.stride + kx * sx.dilation - sx.before;
+                            let mut share = left;
+                            if self.kind == Kind::Max {
+                                // Nothing is larger than the maximum; NaN is not smaller, and takes the gradient too.
+                                let smaller = simd.less_than_f32s(from[at], max);
+                                share = simd.select_f32s(smaller, zero, left);
+                                left = simd.select_f32s(smaller, left, zero);
+                            }
+                            dx[at] = simd.add_f32s(dx[at], share);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -76,7 +76,7 @@ pub(crate) fn broadcast_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
 }
 
 /// Strides of `shape` seen as `target`: 0 along broadcast dimensions.
-pub(super) fn broadcast_strides(shape: &[usize], target: &[usize]) -> Vec<usize> {
+pub(crate) fn broadcast_strides(shape: &[usize], target: &[usize]) -> Vec<usize> {
     let own = strides(shape);
     let missing = target.len().saturating_sub(shape.len());
     let kept = shape.iter().zip(own).map(|(&length, stride)| if length == 1 { 0 } else { stride });
@@ -84,7 +84,7 @@ pub(super) fn broadcast_strides(shape: &[usize], target: &[usize]) -> Vec<usize>
 }
 
 /// Calls `f(offset_a, offset_b, position, length)` for every innermost run of `target`.
-pub(super) fn for_each_run(
+pub(crate) fn for_each_run(
     target: &[usize],
     a: &[usize],
     b: &[usize],
@@ -112,7 +112,7 @@ pub(super) fn for_each_run(
 }
 
 /// Applies `f` elementwise with broadcasting into `out`, which has the broadcast shape's length.
-pub(super) fn zip<A: Copy, B: Copy, R>(
+pub(crate) fn zip<A: Copy, B: Copy, R>(
     (a, shape_a): (&[A], &[usize]),
     (b, shape_b): (&[B], &[usize]),
     target: &[usize],

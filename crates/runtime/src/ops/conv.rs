@@ -11,20 +11,20 @@ use crate::tensor::TensorData;
 use crate::value::{Ctx, Value, product};
 
 /// Bytes of padded input copied at a time: half of a common 1 MiB second-level cache.
-const CHUNK_BYTES: usize = 512 << 10;
+pub(crate) const CHUNK_BYTES: usize = 512 << 10;
 
 /// How a window moves over two spatial dimensions; shared with pooling.
 #[derive(Debug, Clone)]
-pub(super) struct Geometry {
-    pub(super) kernel: [usize; 2],
-    pub(super) stride: [usize; 2],
-    pub(super) dilation: [usize; 2],
+pub(crate) struct Geometry {
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: [usize; 2],
+    pub(crate) dilation: [usize; 2],
     /// Top, left, bottom, right; unused when `auto` is set.
     pads: [usize; 4],
     auto: Auto,
     pub(super) ceil: bool,
     /// Spatial dimensions of the operator: 1 or 2.
-    pub(super) dims: usize,
+    pub(crate) dims: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ const WINDOW_MAX: i64 = 4_096;
 
 impl Geometry {
     /// Reads the attributes that convolution and pooling share. `kernel` overrides `kernel_shape`.
-    pub(super) fn read(ctx: &NodeCtx<'_>, kernel: Option<&[usize]>) -> OpResult<Self> {
+    pub(crate) fn read(ctx: &NodeCtx<'_>, kernel: Option<&[usize]>) -> OpResult<Self> {
         let given = ctx.ints("kernel_shape")?;
         let kernel: Vec<i64> = match (kernel, given) {
             (Some(kernel), _) => kernel.iter().map(|&k| i64::try_from(k).unwrap_or(i64::MAX)).collect(),
@@ -93,7 +93,7 @@ impl Geometry {
     }
 
     /// Output length and padding before and after, for an input of this length along dimension `d`.
-    pub(super) fn resolve(&self, d: usize, length: usize) -> OpResult<(usize, usize, usize)> {
+    pub(crate) fn resolve(&self, d: usize, length: usize) -> OpResult<(usize, usize, usize)> {
         let (extent, stride) = (self.extent(d), self.stride[d]);
         let (before, after) = match self.auto {
             Auto::NotSet => (self.pads[d], self.pads[d + 2]),
@@ -127,7 +127,7 @@ fn pads(values: Option<&[i64]>, dims: usize) -> OpResult<[usize; 4]> {
 }
 
 /// A tensor of rank 3 seen as rank 4 with a height of 1.
-pub(super) fn as_image(value: &Value, dims: usize) -> OpResult<[usize; 4]> {
+pub(crate) fn as_image(value: &Value, dims: usize) -> OpResult<[usize; 4]> {
     match (dims, &value.shape[..]) {
         (2, &[n, c, h, w]) => Ok([n, c, h, w]),
         (1, &[n, c, w]) => Ok([n, c, 1, w]),

@@ -28,7 +28,7 @@ pub(super) fn compile(ctx: &NodeCtx<'_>) -> Compiled {
 }
 
 /// Rows of features as float32 (numbers of other types are converted), with their count and width.
-pub(super) fn rows(x: &Value) -> OpResult<(std::borrow::Cow<'_, [f32]>, usize, usize)> {
+pub(crate) fn rows(x: &Value) -> OpResult<(std::borrow::Cow<'_, [f32]>, usize, usize)> {
     let values = match &x.data {
         TensorData::F32(v) => std::borrow::Cow::Borrowed(v.as_slice()),
         TensorData::F64(v) => v.iter().map(|v| *v as f32).collect(),

@@ -1,21 +1,21 @@
 //! Operators: each family of them is one file that compiles a node into a kernel.
 
-mod binary;
-mod conv;
+pub(crate) mod binary;
+pub(crate) mod conv;
 mod convert;
-mod gemm;
+pub(crate) mod gemm;
 mod index;
-mod linear_ml;
+pub(crate) mod linear_ml;
 mod movement;
-mod norm;
-mod pool;
-mod reduce;
+pub(crate) mod norm;
+pub(crate) mod pool;
+pub(crate) mod reduce;
 mod select;
 mod shape;
 mod table_ml;
 mod tree;
-mod tree_score;
-mod unary;
+pub(crate) mod tree_score;
+pub(crate) mod unary;
 
 use crate::error::{LoadError, OpError, OpResult};
 use crate::graph::{Attribute, Node};

@@ -22,12 +22,7 @@ pub(super) fn compile(ctx: &NodeCtx<'_>) -> Compiled {
             done(Layer { axis: ctx.int("axis", -1)?, epsilon: ctx.float("epsilon", 1e-5)? })
         }
         "InstanceNormalization" => done(Instance { epsilon: ctx.float("epsilon", 1e-5)? }),
-        "Softmax" | "LogSoftmax" => {
-            let log = ctx.node.operator == "LogSoftmax";
-            // Before opset 13 the tensor is seen as a matrix split at `axis`, later only that axis is normalised.
-            let flat = ctx.opset < 13;
-            done(Softmax { axis: ctx.int("axis", if flat { 1 } else { -1 })?, flat, log })
-        }
+        "Softmax" | "LogSoftmax" => done(Softmax::read(ctx)?),
         _ => Ok(None),
     }
 }
@@ -64,7 +59,7 @@ impl Kernel for Batch {
 }
 
 /// Mean and reciprocal standard deviation (population) of some values, in float64.
-fn moments(values: &[f32], epsilon: f32) -> (f64, f64) {
+pub(crate) fn moments(values: &[f32], epsilon: f32) -> (f64, f64) {
     let count = values.len().max(1) as f64;
     let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
     let var = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / count;
@@ -126,21 +121,35 @@ impl Kernel for Instance {
     }
 }
 
-struct Softmax {
+pub(crate) struct Softmax {
     axis: i64,
     flat: bool,
-    log: bool,
+    pub(crate) log: bool,
+}
+
+impl Softmax {
+    pub(crate) fn read(ctx: &NodeCtx<'_>) -> OpResult<Self> {
+        let log = ctx.node.operator == "LogSoftmax";
+        // Before opset 13 the tensor is seen as a matrix split at `axis`, later only that axis is normalised.
+        let flat = ctx.opset < 13;
+        Ok(Self { axis: ctx.int("axis", if flat { 1 } else { -1 })?, flat, log })
+    }
+
+    /// Length of a normalised line, and the distance between its values.
+    pub(crate) fn line_of(&self, shape: &[usize]) -> OpResult<(usize, usize)> {
+        let at = axis(self.axis, shape.len())?;
+        Ok(if self.flat {
+            (product(shape.get(at..).unwrap_or_default()), 1)
+        } else {
+            (shape.get(at).copied().unwrap_or(1), product(shape.get(at + 1..).unwrap_or_default()))
+        })
+    }
 }
 
 impl Kernel for Softmax {
     fn run(&self, ctx: &mut Ctx<'_>, inputs: &[Option<&Value>]) -> OpResult<Vec<Value>> {
         let x = need(inputs, 0)?;
-        let at = axis(self.axis, x.rank())?;
-        let (length, inner) = if self.flat {
-            (product(x.shape.get(at..).unwrap_or_default()), 1)
-        } else {
-            (x.shape.get(at).copied().unwrap_or(1), product(x.shape.get(at + 1..).unwrap_or_default()))
-        };
+        let (length, inner) = self.line_of(&x.shape)?;
         let values = x.f32_values()?;
         let mut y = ctx.f32_buffer(&x.shape)?;
         let size = length * inner;

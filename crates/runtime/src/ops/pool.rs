@@ -24,6 +24,15 @@ pub(super) fn compile(ctx: &NodeCtx<'_>) -> Compiled {
     done(Pool { kind, geometry: Geometry::read(ctx, None)?, isa: ctx.isa })
 }
 
+impl Geometry {
+    /// How the windows lie along dimension `d` of an input of this length.
+    pub(crate) fn side(&self, d: usize, input: usize) -> OpResult<Side> {
+        let (output, before, after) = self.resolve(d, input)?;
+        let (kernel, stride, dilation) = (self.kernel[d], self.stride[d], self.dilation[d]);
+        Ok(Side { input, output, kernel, stride, dilation, before, after })
+    }
+}
+
 struct Pool {
     kind: Kind,
     geometry: Geometry,
@@ -51,28 +60,12 @@ fn plain(kind: Kind, y: &Side, x: &Side, from: &[f32], to: &mut [f32]) {
     }
 }
 
-impl Pool {
-    fn side(&self, d: usize, input: usize) -> OpResult<Side> {
-        let g = &self.geometry;
-        let (output, before, after) = g.resolve(d, input)?;
-        Ok(Side {
-            input,
-            output,
-            kernel: g.kernel[d],
-            stride: g.stride[d],
-            dilation: g.dilation[d],
-            before,
-            after,
-        })
-    }
-}
-
 impl Kernel for Pool {
     fn run(&self, ctx: &mut Ctx<'_>, inputs: &[Option<&Value>]) -> OpResult<Vec<Value>> {
         let value = need(inputs, 0)?;
         let values = value.f32_values()?;
         let [n, c, h, w] = as_image(value, self.geometry.dims)?;
-        let (y, x) = (self.side(0, h)?, self.side(1, w)?);
+        let (y, x) = (self.geometry.side(0, h)?, self.geometry.side(1, w)?);
         let block = value.block.max(1);
         let planes = n * c.div_ceil(block);
         let mut out = ctx.f32_buffer(&[planes, y.output, x.output, block])?;

@@ -1,12 +1,12 @@
 //! Reductions over axes: ReduceSum, Mean, Max, Min, Prod, L1, L2, SumSquare, LogSum, LogSumExp.
 
-use super::{Compiled, Kernel, NodeCtx, done, ints_of, maybe, need};
+use super::{Compiled, Kernel, NodeCtx, ints_of, maybe, need};
 use crate::error::{OpResult, op_bail};
 use crate::tensor::TensorData;
 use crate::value::{Ctx, Value, axis, product, strides};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Sum,
     Mean,
     Max,
@@ -20,26 +20,50 @@ enum Kind {
 }
 
 pub(super) fn compile(ctx: &NodeCtx<'_>) -> Compiled {
-    let kind = match ctx.node.operator.as_str() {
-        "ReduceSum" => Kind::Sum,
-        "ReduceMean" => Kind::Mean,
-        "ReduceMax" => Kind::Max,
-        "ReduceMin" => Kind::Min,
-        "ReduceProd" => Kind::Prod,
-        "ReduceL1" => Kind::L1,
-        "ReduceL2" => Kind::L2,
-        "ReduceSumSquare" => Kind::SumSquare,
-        "ReduceLogSum" => Kind::LogSum,
-        "ReduceLogSumExp" => Kind::LogSumExp,
-        _ => return Ok(None),
-    };
-    let keep = ctx.int("keepdims", 1)? != 0;
-    let empty_is_nothing = ctx.int("noop_with_empty_axes", 0)? != 0;
-    done(Reduce { kind, axes: ctx.ints("axes")?.map(<[i64]>::to_vec), keep, empty_is_nothing })
+    Ok(Reduce::read(ctx)?.map(|reduce| -> Box<dyn Kernel> { Box::new(reduce) }))
 }
 
-struct Reduce {
-    kind: Kind,
+impl Reduce {
+    /// The reduction that a node stands for, `None` for other operators.
+    pub(crate) fn read(ctx: &NodeCtx<'_>) -> OpResult<Option<Self>> {
+        let kind = match ctx.node.operator.as_str() {
+            "ReduceSum" => Kind::Sum,
+            "ReduceMean" => Kind::Mean,
+            "ReduceMax" => Kind::Max,
+            "ReduceMin" => Kind::Min,
+            "ReduceProd" => Kind::Prod,
+            "ReduceL1" => Kind::L1,
+            "ReduceL2" => Kind::L2,
+            "ReduceSumSquare" => Kind::SumSquare,
+            "ReduceLogSum" => Kind::LogSum,
+            "ReduceLogSumExp" => Kind::LogSumExp,
+            _ => return Ok(None),
+        };
+        let keep = ctx.int("keepdims", 1)? != 0;
+        let empty_is_nothing = ctx.int("noop_with_empty_axes", 0)? != 0;
+        let axes = ctx.ints("axes")?.map(<[i64]>::to_vec);
+        Ok(Some(Self { kind, axes, keep, empty_is_nothing }))
+    }
+
+    /// Which dimensions are reduced; `None` if the operator does nothing.
+    pub(crate) fn reduced(&self, rank: usize, axes: Option<&Value>) -> OpResult<Option<Vec<bool>>> {
+        let axes = ints_of(self.axes.as_deref(), axes)?.filter(|axes| !axes.is_empty());
+        let mut reduced = vec![false; rank];
+        match axes {
+            Some(axes) => {
+                for a in axes {
+                    reduced[axis(a, rank)?] = true;
+                }
+            }
+            None if self.empty_is_nothing => return Ok(None),
+            None => reduced.fill(true),
+        }
+        Ok(Some(reduced))
+    }
+}
+
+pub(crate) struct Reduce {
+    pub(crate) kind: Kind,
     axes: Option<Vec<i64>>,
     keep: bool,
     empty_is_nothing: bool,
@@ -86,17 +110,7 @@ impl Kernel for Reduce {
     fn run(&self, ctx: &mut Ctx<'_>, inputs: &[Option<&Value>]) -> OpResult<Vec<Value>> {
         let x = need(inputs, 0)?;
         ctx.count(&x.shape)?;
-        let axes = ints_of(self.axes.as_deref(), maybe(inputs, 1))?.filter(|axes| !axes.is_empty());
-        let mut reduced = vec![false; x.rank()];
-        match axes {
-            Some(axes) => {
-                for a in axes {
-                    reduced[axis(a, x.rank())?] = true;
-                }
-            }
-            None if self.empty_is_nothing => return Ok(vec![x.clone()]),
-            None => reduced.fill(true),
-        }
+        let Some(reduced) = self.reduced(x.rank(), maybe(inputs, 1))? else { return Ok(vec![x.clone()]) };
         let own = strides(&x.shape);
         let of = |flag: bool| -> (Vec<usize>, Vec<usize>) {
             (0..x.rank()).filter(|&d| reduced[d] == flag).map(|d| (x.shape[d], own[d])).unzip()

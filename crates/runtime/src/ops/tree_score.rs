@@ -7,7 +7,7 @@ use crate::value::Value;
 
 /// What is applied to a row of scores at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Post {
+pub(crate) enum Post {
     None,
     Softmax,
     SoftmaxZero,
@@ -16,7 +16,7 @@ pub(super) enum Post {
 }
 
 impl Post {
-    pub(super) fn read(ctx: &NodeCtx<'_>) -> OpResult<Self> {
+    pub(crate) fn read(ctx: &NodeCtx<'_>) -> OpResult<Self> {
         Ok(match ctx.text("post_transform", "NONE")? {
             "NONE" => Self::None,
             "SOFTMAX" => Self::Softmax,

@@ -7,7 +7,7 @@ use crate::value::{Ctx, Value};
 
 /// A float function with its parameters.
 #[derive(Debug, Clone, Copy)]
-enum Function {
+pub(crate) enum Function {
     Relu,
     LeakyRelu(f32),
     Elu(f32),
@@ -33,42 +33,53 @@ enum Function {
     Cos,
 }
 
+impl Function {
+    /// The function that a node stands for, `None` for operators of other kinds.
+    pub(crate) fn read(ctx: &NodeCtx<'_>) -> OpResult<Option<Self>> {
+        Ok(Some(match ctx.node.operator.as_str() {
+            "Relu" => Self::Relu,
+            "LeakyRelu" => Self::LeakyRelu(ctx.float("alpha", 0.01)?),
+            "Elu" => Self::Elu(ctx.float("alpha", 1.0)?),
+            "Sigmoid" => Self::Sigmoid,
+            "HardSigmoid" => Self::HardSigmoid(ctx.float("alpha", 0.2)?, ctx.float("beta", 0.5)?),
+            "HardSwish" => Self::HardSwish,
+            "Tanh" => Self::Tanh,
+            "Erf" => Self::Erf,
+            "Gelu" if ctx.text("approximate", "none")? == "tanh" => Self::GeluTanh,
+            "Gelu" => Self::GeluExact,
+            "Softplus" => Self::Softplus,
+            "Exp" => Self::Exp,
+            "Log" => Self::Log,
+            "Sqrt" => Self::Sqrt,
+            "Neg" => Self::Neg,
+            "Abs" => Self::Abs,
+            "Reciprocal" => Self::Reciprocal,
+            "Floor" => Self::Floor,
+            "Ceil" => Self::Ceil,
+            "Round" => Self::Round,
+            "Sign" => Self::Sign,
+            "Sin" => Self::Sin,
+            "Cos" => Self::Cos,
+            _ => return Ok(None),
+        }))
+    }
+}
+
 pub(super) fn compile(ctx: &NodeCtx<'_>) -> Compiled {
-    let function = match ctx.node.operator.as_str() {
-        "Relu" => Function::Relu,
-        "LeakyRelu" => Function::LeakyRelu(ctx.float("alpha", 0.01)?),
-        "Elu" => Function::Elu(ctx.float("alpha", 1.0)?),
-        "Sigmoid" => Function::Sigmoid,
-        "HardSigmoid" => Function::HardSigmoid(ctx.float("alpha", 0.2)?, ctx.float("beta", 0.5)?),
-        "HardSwish" => Function::HardSwish,
-        "Tanh" => Function::Tanh,
-        "Erf" => Function::Erf,
-        "Gelu" if ctx.text("approximate", "none")? == "tanh" => Function::GeluTanh,
-        "Gelu" => Function::GeluExact,
-        "Softplus" => Function::Softplus,
-        "Exp" => Function::Exp,
-        "Log" => Function::Log,
-        "Sqrt" => Function::Sqrt,
-        "Neg" => Function::Neg,
-        "Abs" => Function::Abs,
-        "Reciprocal" => Function::Reciprocal,
-        "Floor" => Function::Floor,
-        "Ceil" => Function::Ceil,
-        "Round" => Function::Round,
-        "Sign" => Function::Sign,
-        "Sin" => Function::Sin,
-        "Cos" => Function::Cos,
-        "Not" => return done(Not),
-        "Identity" => return done(Identity),
-        "Dropout" => return done(Dropout { training: maybe_true(ctx) }),
+    if let Some(function) = Function::read(ctx)? {
+        return done(Unary(function));
+    }
+    match ctx.node.operator.as_str() {
+        "Not" => done(Not),
+        "Identity" => done(Identity),
+        "Dropout" => done(Dropout { training: maybe_true(ctx) }),
         "Clip" => {
             let low = ctx.node.attributes.contains_key("min").then(|| ctx.float("min", 0.0)).transpose()?;
             let high = ctx.node.attributes.contains_key("max").then(|| ctx.float("max", 0.0)).transpose()?;
-            return done(Clip { low, high });
+            done(Clip { low, high })
         }
-        _ => return Ok(None),
-    };
-    done(Unary(function))
+        _ => Ok(None),
+    }
 }
 
 /// The error function to 1.5e-7 (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26).
@@ -197,7 +208,7 @@ struct Clip {
     high: Option<f32>,
 }
 
-fn scalar(value: Option<&Value>) -> OpResult<Option<f32>> {
+pub(crate) fn scalar(value: Option<&Value>) -> OpResult<Option<f32>> {
     match value.map(|v| &v.data) {
         None => Ok(None),
         Some(TensorData::F32(v)) if v.len() == 1 => Ok(v.first().copied()),

@@ -6,9 +6,11 @@ use access::{Action, Principal, Resource};
 use domain::{Evidence, Finding, Location, Metric, Outcome, Record, Severity};
 use store::log::AuditReport;
 
-use crate::hospital::Hospital;
+use crate::hospital::{Hospital, Paths};
 use crate::{AppError, checks};
 
+/// Name of the file of an export that holds the entries.
+const ENTRIES: &str = "entries.jsonl";
 /// Most entries shown at once.
 pub const SHOW_MAX: u64 = 1_000;
 
@@ -121,7 +123,8 @@ pub async fn verify(
     Ok(report)
 }
 
-/// Verifies a ledger folder without opening the hospital; for auditors with a copy.
+/// Verifies a ledger folder, or an export of one, without opening the hospital; for auditors with a copy, and for a
+/// ledger that is too damaged to be opened.
 ///
 /// # Errors
 /// When the key or the folder cannot be read.
@@ -131,10 +134,37 @@ pub fn verify_folder(
     anchor: Option<(u64, ledger::Hash)>,
     progress: &mut (dyn FnMut(u64, u64) + Send),
 ) -> Result<AuditReport, AppError> {
-    let verifier = ledger::Verifier::from_text(key.trim())
-        .map_err(|e| AppError::BadInput(format!("public key: {e}")))?;
+    let verifier = verifier(key)?;
+    if dir.join(ENTRIES).is_file() && !dir.join("checkpoint").exists() {
+        return verify_export(&dir.join(ENTRIES), &verifier);
+    }
     store::log::audit(dir, &verifier, anchor.map(|(size, root)| (size, *root.as_bytes())), progress)
         .map_err(|e| AppError::Ledger(e.to_string()))
+}
+
+/// Verifies the entries of an export up to the signed head in its last line.
+fn verify_export(path: &Path, verifier: &ledger::Verifier) -> Result<AuditReport, AppError> {
+    let file = std::fs::File::open(path).map_err(AppError::files("cannot read", path))?;
+    let mut report = AuditReport {
+        origin: verifier.name().to_owned(),
+        size: 0,
+        root: ledger::Tree::new().root(),
+        published: 0,
+        torn_bytes: 0,
+        leftovers: 0,
+        in_use: false,
+        findings: Vec::new(),
+    };
+    match store::log::check_export(&mut std::io::BufReader::new(file), verifier) {
+        Ok(head) => (report.size, report.published, report.root) = (head.size, head.size, head.root),
+        Err(store::log::ExportCheckError::Input(error)) => {
+            return Err(AppError::files("cannot read", path)(error));
+        }
+        Err(error) => {
+            report.findings.push(store::log::Finding { file: ENTRIES.to_owned(), what: error.to_string() });
+        }
+    }
+    Ok(report)
 }
 
 /// Entries `first..first + count` with their positions.
@@ -160,36 +190,49 @@ pub fn show(
 /// # Errors
 /// When the folder exists already, or cannot be written.
 pub fn export(hospital: &Hospital, to: &Path) -> Result<u64, AppError> {
-    use std::io::Write as _;
+    hospital.log().flush_tiles().map_err(|e| AppError::Ledger(e.to_string()))?;
+    export_folder(&hospital.paths().ledger(), &hospital.log().verifier_text(), to)
+}
+
+/// The same for a ledger folder that is not, or cannot be, opened: of a damaged one the entries before the damage.
+///
+/// # Errors
+/// When the folder exists already or cannot be written, or the ledger is damaged; what was written before stays.
+pub fn export_folder(dir: &Path, key: &str, to: &Path) -> Result<u64, AppError> {
     if to.exists() {
         return Err(AppError::BadInput(format!("`{}` exists already: name a new folder", to.display())));
     }
+    let verifier = verifier(key)?;
     std::fs::create_dir_all(to).map_err(AppError::files("cannot make the folder", to))?;
-    let head = hospital.log().head();
-    let path = to.join("entries.jsonl");
-    let failed = || AppError::files("cannot write", &path);
-    let mut out = std::io::BufWriter::new(std::fs::File::create(&path).map_err(failed())?);
-    let mut next = 0;
-    while next < head.size {
-        let entries = hospital
-            .log()
-            .read_range(next, 1_024.min(head.size - next))
-            .map_err(|e| AppError::Ledger(e.to_string()))?;
-        if entries.is_empty() {
-            return Err(AppError::Ledger(format!("entry {next} cannot be read; run `asepsis audit verify`")));
-        }
-        for entry in entries {
-            out.write_all(&entry).and_then(|()| out.write_all(b"\n")).map_err(failed())?;
-            next += 1;
-        }
-    }
-    out.flush().map_err(failed())?;
-    for (name, text) in [
-        ("checkpoint", hospital.log().checkpoint_note().to_string()),
-        ("ledger.pub", hospital.log().verifier_text()),
-    ] {
+    let write = |name: &str, text: &str| {
         let path = to.join(name);
-        std::fs::write(&path, text).map_err(AppError::files("cannot write", &path))?;
-    }
-    Ok(next)
+        std::fs::write(&path, text).map_err(AppError::files("cannot write", &path))
+    };
+    write("ledger.pub", key)?;
+    let path = to.join(ENTRIES);
+    let file = std::fs::File::create(&path).map_err(AppError::files("cannot write", &path))?;
+    let mut out = std::io::BufWriter::new(file);
+    let head = store::log::export(dir, &verifier, &mut out, &mut |_, _| {}).map_err(|e| {
+        AppError::Ledger(format!(
+            "{e}; the entries before it, without a signed head, are in `{}`",
+            path.display()
+        ))
+    })?;
+    Ok(head.size)
+}
+
+fn verifier(key: &str) -> Result<ledger::Verifier, AppError> {
+    ledger::Verifier::from_text(key.trim()).map_err(|e| AppError::BadInput(format!("public key: {e}")))
+}
+
+/// The public key of a hospital that is not open.
+///
+/// # Errors
+/// When its signing key cannot be read.
+pub fn key_at_rest(paths: &Paths) -> Result<String, AppError> {
+    let path = paths.ledger_key();
+    let text = std::fs::read_to_string(&path).map_err(AppError::files("cannot read", &path))?;
+    let signer = ledger::Signer::from_text(text.trim())
+        .map_err(|e| AppError::Ledger(format!("`{}` is not a signing key: {e}", path.display())))?;
+    Ok(signer.verifier().to_text())
 }

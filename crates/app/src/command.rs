@@ -212,10 +212,7 @@ async fn perform_audit(
                 }
             })
             .await?;
-            let text = audit_text(&report);
-            let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
-            let json = serde_json::json!({ "size": report.size, "root": hex(report.root.as_bytes()), "findings": findings });
-            Reply::new(text, json, u8::from(!report.findings.is_empty()))
+            audit_reply(&report)
         }
         Command::AuditShow { first, count } => {
             let entries = audit::show(hospital, who, first, count)?;
@@ -233,11 +230,45 @@ async fn perform_audit(
         }
         Command::AuditExport { to } => {
             hospital.demand(who, Action::ExportAudit, &Resource::Hospital)?;
-            let count = audit::export(hospital, &to)?;
-            Reply::done(format!("{count} entries, signed head and public key written to {}", to.display()))
+            exported(audit::export(hospital, &to)?, &to)
         }
         _ => Err(AppError::Internal("a command reached the wrong desk".to_owned())),
     }
+}
+
+/// What can still be done with the ledger of a hospital that could not be opened, because the ledger is damaged: say the full
+/// extent, and save what can be saved. `None` for every other command, and when nothing is found wrong after all.
+pub fn perform_at_rest(paths: &crate::Paths, command: &Command) -> Option<Result<Reply, AppError>> {
+    let key = match audit::key_at_rest(paths) {
+        Ok(key) => key,
+        Err(error) => return Some(Err(error)),
+    };
+    let dir = paths.ledger();
+    match command {
+        Command::AuditVerify => match audit::verify_folder(&dir, &key, None, &mut |_, _| {}) {
+            Ok(report) if report.is_clean() => None,
+            report => Some(report.and_then(|report| audit_reply(&report))),
+        },
+        Command::AuditKey => Some(Reply::new(key.clone(), serde_json::json!({ "key": key }), 0)),
+        Command::AuditExport { to } => {
+            Some(audit::export_folder(&dir, &key, to).and_then(|count| exported(count, to)))
+        }
+        _ => None,
+    }
+}
+
+fn exported(count: u64, to: &std::path::Path) -> Result<Reply, AppError> {
+    Reply::done(format!(
+        "{count} entries, signed head and public key written to {}; check them with `asepsis audit verify --ledger FOLDER --key KEY`",
+        to.display()
+    ))
+}
+
+fn audit_reply(report: &store::log::AuditReport) -> Result<Reply, AppError> {
+    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    let json =
+        serde_json::json!({ "size": report.size, "root": hex(report.root.as_bytes()), "findings": findings });
+    Reply::new(audit_text(report), json, u8::from(!report.is_clean()))
 }
 
 /// The audit in words.

@@ -87,20 +87,32 @@ pub fn perform(place: &Place, person: &str, format: Format, command: Command) ->
                 hospital.close().await?;
                 reply
             }
-            Err(AppError::Busy(why)) => {
-                let socket = app::Paths::new(place.dir.clone()).control_socket();
-                match control::send(&socket, person, &command).await {
-                    Ok(reply) => reply.map_err(AppError::BadInput),
-                    Err(error) => Err(AppError::Busy(format!("{why} ({error})"))),
-                }
-            }
-            Err(error) => Err(error),
+            Err(error) => without_opening(place, person, &command, error).await,
         };
         spinner.finish_and_clear();
         anyhow::Ok(reply?)
     })?;
     print_reply(&reply, format)?;
     Ok(reply.exit)
+}
+
+/// What can be done when the hospital cannot be opened here. A running program answers, also when the configuration on disk has
+/// a mistake by now: a system must be stoppable then too. And a damaged ledger can be looked at.
+async fn without_opening(
+    place: &Place,
+    person: &str,
+    command: &Command,
+    error: AppError,
+) -> Result<Reply, AppError> {
+    let paths = app::Paths::new(place.dir.clone());
+    if matches!(error, AppError::Ledger(_)) {
+        return app::command::perform_at_rest(&paths, command).unwrap_or(Err(error));
+    }
+    match (control::send(&paths.control_socket(), person, command).await, error) {
+        (Ok(reply), _) => reply.map_err(AppError::BadInput),
+        (Err(silent), AppError::Busy(why)) => Err(AppError::Busy(format!("{why} ({silent})"))),
+        (Err(_), error) => Err(error),
+    }
 }
 
 fn print_reply(reply: &Reply, format: Format) -> anyhow::Result<()> {

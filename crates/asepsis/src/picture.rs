@@ -1,5 +1,6 @@
 //! The live summary in the terminal: the same overview as the console's page, in a few lines that are drawn over.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use gateway::Gateway;
 const EVERY: Duration = Duration::from_millis(1_000);
 /// Decisions shown.
 const DECISIONS: usize = 6;
+/// Lines remembered as said.
+const SAID_MAX: usize = 10_000;
 /// Widest line, in characters.
 const WIDTH_MAX: usize = 110;
 
@@ -23,6 +26,7 @@ pub fn is_terminal() -> bool {
 pub async fn show(hospital: &Hospital, gateway: &Gateway, live: bool) {
     let mut drawn = 0;
     let mut said: Vec<String> = Vec::new();
+    let mut serving = BTreeMap::new();
     let mut tick = tokio::time::interval(EVERY);
     loop {
         tick.tick().await;
@@ -45,8 +49,14 @@ pub async fn show(hospital: &Hospital, gateway: &Gateway, live: bool) {
                     said.push(line);
                 }
             }
-            if said.len() > 10_000 {
+            if said.len() > SAID_MAX {
                 said.clear();
+            }
+            for system in &overview.systems {
+                let word = system.serving.word();
+                if serving.insert(system.id.clone(), word) != Some(word) {
+                    println!("{} is {word}", system.id);
+                }
             }
         }
     }
@@ -118,9 +128,6 @@ fn news(overview: &Overview) -> Vec<String> {
     }
     for alarm in overview.alarms.iter().rev() {
         out.push(format!("alarm {} {} {}: {}", alarm.at, alarm.alarm, alarm.name, alarm.message));
-    }
-    for system in &overview.systems {
-        out.push(format!("{} is {}", system.id, system.serving.word()));
     }
     out
 }

@@ -367,6 +367,15 @@ pub fn put_all_right(hospital: &Hospital) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where the configuration expects the example's vendor, if that is on this machine.
+pub fn vendor_address(hospital: &Hospital) -> Option<SocketAddr> {
+    let settings = hospital.settings();
+    let system = settings.systems.values().find(|s| s.id.as_str() == "heart-disease-vendor")?;
+    let app::config::ModelSource::Remote(connection) = &system.model else { return None };
+    let address: SocketAddr = connection.url.strip_prefix("http://")?.trim_end_matches('/').parse().ok()?;
+    address.ip().is_loopback().then_some(address)
+}
+
 /// Whether this hospital is the example that the rehearsal knows.
 pub fn fits(hospital: &Hospital) -> bool {
     let settings = hospital.settings();

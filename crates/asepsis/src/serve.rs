@@ -19,9 +19,6 @@ use crate::rehearsal::{self, Rehearsal};
 use crate::vendor::Vendor;
 use crate::{alerts, control, example, keep, picture, traffic};
 
-/// Where the example's vendor listens.
-const VENDOR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8473);
-
 #[derive(Args)]
 pub struct UpArguments {
     /// Neither replayed traffic nor rehearsal
@@ -123,18 +120,7 @@ async fn serve_until_told(place: &Place, plan: Plan) -> anyhow::Result<u8> {
         listen(settings.grpc, "gRPC gateway")?,
         listen(settings.console, "console")?,
     );
-    let vendor = if plan.example {
-        rehearsal::put_all_right(&hospital)?;
-        match Vendor::start(VENDOR, example::VENDOR_MODEL).await {
-            Ok(vendor) => Some(Arc::new(Mutex::new(vendor))),
-            Err(error) => {
-                eprintln!("the example's vendor cannot start on {VENDOR}: {error}; its system stays shut");
-                None
-            }
-        }
-    } else {
-        None
-    };
+    let vendor = if plan.example { start_vendor(&hospital).await? } else { None };
     if plan.admit {
         admit_what_is_owed(&hospital).await?;
     }
@@ -171,6 +157,19 @@ async fn serve_until_told(place: &Place, plan: Plan) -> anyhow::Result<u8> {
     hospital.close().await?;
     println!("ledger: {} entries, all on disk", head.size);
     Ok(0)
+}
+
+/// Starts the example's vendor where the configuration expects it, after putting right what a cut-off rehearsal left.
+async fn start_vendor(hospital: &Hospital) -> anyhow::Result<Option<Arc<Mutex<Vendor>>>> {
+    rehearsal::put_all_right(hospital)?;
+    let Some(address) = rehearsal::vendor_address(hospital) else { return Ok(None) };
+    match Vendor::start(address, example::VENDOR_MODEL).await {
+        Ok(vendor) => Ok(Some(Arc::new(Mutex::new(vendor)))),
+        Err(error) => {
+            eprintln!("the example's vendor cannot start on {address}: {error}; its system stays shut");
+            Ok(None)
+        }
+    }
 }
 
 /// Admits systems whose deployment gate is shut for want of evidence. What an admission cannot mend stays shut.

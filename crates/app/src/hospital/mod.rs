@@ -68,6 +68,10 @@ impl Paths {
     pub fn keys(&self) -> PathBuf {
         self.root.join("keys")
     }
+    /// The ledger's signing key.
+    pub fn ledger_key(&self) -> PathBuf {
+        self.keys().join("ledger.key")
+    }
     /// The socket through which the command line reaches a running program.
     pub fn control_socket(&self) -> PathBuf {
         self.root.join("control.sock")

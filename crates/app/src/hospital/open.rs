@@ -38,7 +38,7 @@ impl Hospital {
         let paths = Paths::new(opening.dir);
         private_folder(paths.root())?;
         private_folder(&paths.keys())?;
-        let signer = ledger_signer(&paths.keys().join("ledger.key"), &settings.hospital)?;
+        let signer = ledger_signer(&paths.ledger_key(), &settings.hospital)?;
         let digest_key = secret_key(&paths.keys().join("digest.key"))?;
         private_folder(&paths.ledger())?;
         let db = Db::open(&paths.state()).await.map_err(|e| AppError::State(e.to_string()))?;

@@ -23,7 +23,7 @@ catalogue_entry! {
     /// ## References
     /// Git LFS pointer specification, version 1.
     pub static POINTER = {
-        id: "S117", name: "pointer-instead-of-file", kind: Rule, since: "0.2.0",
+        id: "S117", name: "pointer-instead-of-file", kind: Rule, since: "0.1.0",
         maps: ["AML.T0010.003", "CWE-353"],
     };
 }

@@ -23,7 +23,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-502 Deserialization of Untrusted Data; CVE-2017-18342, CVE-2020-14343 (PyYAML).
     pub static TAG = {
-        id: "S104", name: "yaml-builds-object", kind: Rule, since: "0.2.0",
+        id: "S104", name: "yaml-builds-object", kind: Rule, since: "0.1.0",
         maps: ["AML.T0011.000", "AML.T0010.003", "CWE-502"],
     };
 }
@@ -43,7 +43,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-776 XML Entity Expansion (the same idea); CWE-400.
     pub static BOMB = {
-        id: "S105", name: "yaml-alias-bomb", kind: Rule, since: "0.2.0",
+        id: "S105", name: "yaml-alias-bomb", kind: Rule, since: "0.1.0",
         maps: ["AML.T0029", "CWE-776", "CWE-400"],
     };
 }

@@ -105,7 +105,7 @@ catalogue_entry! {
     /// ## References
     /// OWASP LLM01:2025 Prompt Injection (indirect); Greshake et al., 2023, arXiv:2302.12173; MITRE ATLAS AML.T0051.
     pub(crate) static INSTRUCTION = {
-        id: "S047", name: "instruction-in-metadata", kind: Rule, since: "0.3.0",
+        id: "S047", name: "instruction-in-metadata", kind: Rule, since: "0.1.0",
         maps: ["AML.T0051", "AML.T0010.003", "CWE-1427"],
     };
 }

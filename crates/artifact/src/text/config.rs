@@ -26,7 +26,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-470 Use of Externally-Controlled Input to Select Classes or Code; CVE-2025-23304 (NeMo); Hydra documentation.
     pub static CALLS = {
-        id: "S107", name: "configuration-calls-function", kind: Rule, since: "0.2.0",
+        id: "S107", name: "configuration-calls-function", kind: Rule, since: "0.1.0",
         maps: ["AML.T0011.000", "AML.T0010.003", "CWE-470", "CWE-94"],
     };
 }
@@ -50,7 +50,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-95 Improper Neutralization of Directives in Dynamically Evaluated Code; MONAI bundle specification.
     pub static EXPRESSION = {
-        id: "S108", name: "configuration-expression", kind: Rule, since: "0.2.0",
+        id: "S108", name: "configuration-expression", kind: Rule, since: "0.1.0",
         maps: ["AML.T0011.000", "AML.T0010.003", "CWE-95"],
     };
 }
@@ -72,7 +72,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-829 Inclusion of Functionality from Untrusted Control Sphere; CWE-494 Download of Code Without Integrity Check.
     pub static ELSEWHERE = {
-        id: "S109", name: "code-from-elsewhere", kind: Rule, since: "0.2.0",
+        id: "S109", name: "code-from-elsewhere", kind: Rule, since: "0.1.0",
         maps: ["AML.T0010.003", "AML.T0011.000", "CWE-829", "CWE-494"],
     };
 }
@@ -92,7 +92,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-22 Path Traversal; CWE-73 External Control of File Name or Path.
     pub static OUTSIDE = {
-        id: "S110", name: "weights-outside-folder", kind: Rule, since: "0.2.0",
+        id: "S110", name: "weights-outside-folder", kind: Rule, since: "0.1.0",
         maps: ["AML.T0010.003", "AML.T0011.000", "CWE-22", "CWE-73"],
     };
 }
@@ -113,7 +113,7 @@ catalogue_entry! {
     /// ## References
     /// RFC 8259 section 4; CWE-436 Interpretation Conflict.
     pub static TWICE = {
-        id: "S106", name: "name-twice", kind: Rule, since: "0.2.0",
+        id: "S106", name: "name-twice", kind: Rule, since: "0.1.0",
         maps: ["AML.T0074", "CWE-436"],
     };
 }

@@ -41,7 +41,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-1336 Improper Neutralization of Special Elements Used in a Template Engine; CVE-2024-34359; Jinja sandbox.
     pub static ESCAPES = {
-        id: "S100", name: "template-leaves-sandbox", kind: Rule, since: "0.2.0",
+        id: "S100", name: "template-leaves-sandbox", kind: Rule, since: "0.1.0",
         maps: ["AML.T0011.000", "AML.T0010.003", "CWE-1336", "CWE-94"],
     };
 }
@@ -62,7 +62,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-400 Uncontrolled Resource Consumption; CWE-674 Uncontrolled Recursion.
     pub static EXHAUSTS = {
-        id: "S101", name: "template-exhausts", kind: Rule, since: "0.2.0",
+        id: "S101", name: "template-exhausts", kind: Rule, since: "0.1.0",
         maps: ["AML.T0029", "CWE-400", "CWE-674"],
     };
 }
@@ -86,7 +86,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-506 Embedded Malicious Code; CWE-511 Logic/Time Bomb; OWASP LLM01:2025 Prompt Injection.
     pub static BACKDOOR = {
-        id: "S102", name: "template-conditional-text", kind: Rule, since: "0.2.0",
+        id: "S102", name: "template-conditional-text", kind: Rule, since: "0.1.0",
         maps: ["AML.T0051", "AML.T0010.003", "CWE-506", "CWE-511"],
     };
 }
@@ -107,7 +107,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-1007 Insufficient Visual Distinction; CVE-2021-42574.
     pub static HIDDEN = {
-        id: "S103", name: "template-hidden-characters", kind: Rule, since: "0.2.0",
+        id: "S103", name: "template-hidden-characters", kind: Rule, since: "0.1.0",
         maps: ["AML.T0051", "CWE-1007"],
     };
 }

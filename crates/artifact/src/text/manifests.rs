@@ -24,7 +24,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-829 Inclusion of Functionality from Untrusted Control Sphere; CWE-94; MLflow model format; TorchServe archives.
     pub static LOADER = {
-        id: "S116", name: "foreign-loader", kind: Rule, since: "0.2.0",
+        id: "S116", name: "foreign-loader", kind: Rule, since: "0.1.0",
         maps: ["AML.T0011.000", "AML.T0010.003", "CWE-829", "CWE-94"],
     };
 }

@@ -22,7 +22,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-494 Download of Code Without Integrity Check; CWE-1357; PEP 508.
     pub static INSTALLS = {
-        id: "S113", name: "installs-from-elsewhere", kind: Rule, since: "0.2.0",
+        id: "S113", name: "installs-from-elsewhere", kind: Rule, since: "0.1.0",
         maps: ["AML.T0010.001", "CWE-494", "CWE-1357"],
     };
 }

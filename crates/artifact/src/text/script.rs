@@ -25,7 +25,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-506 Embedded Malicious Code; CWE-94 Code Injection; CWE-78 OS Command Injection.
     pub static PYTHON = {
-        id: "S111", name: "python-acts-outside", kind: Rule, since: "0.2.0",
+        id: "S111", name: "python-acts-outside", kind: Rule, since: "0.1.0",
         maps: ["AML.T0011.000", "AML.T0010.003", "CWE-506", "CWE-94", "CWE-78"],
     };
 }
@@ -46,7 +46,7 @@ catalogue_entry! {
     /// ## References
     /// CWE-506 Embedded Malicious Code; CWE-494 Download of Code Without Integrity Check.
     pub static SHELL = {
-        id: "S112", name: "script-fetches-and-runs", kind: Rule, since: "0.2.0",
+        id: "S112", name: "script-fetches-and-runs", kind: Rule, since: "0.1.0",
         maps: ["AML.T0011.000", "AML.T0010.003", "CWE-506", "CWE-494"],
     };
 }
@@ -69,7 +69,7 @@ catalogue_entry! {
     /// ## References
     /// Python, library reference, module `site`; CWE-94 Code Injection; MITRE ATLAS AML.T0011.001 Malicious Package.
     pub static START = {
-        id: "S048", name: "python-start-file", kind: Rule, since: "0.3.0",
+        id: "S048", name: "python-start-file", kind: Rule, since: "0.1.0",
         maps: ["AML.T0011.000", "AML.T0011.001", "CWE-94", "CWE-506"],
     };
 }

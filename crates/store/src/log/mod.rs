@@ -21,7 +21,7 @@ mod writer;
 
 pub use audit::{AuditError, AuditReport, Finding, audit};
 pub use error::{Damage, LogError, OpenError};
-pub use export::{ExportError, export};
+pub use export::{ExportCheckError, ExportError, check_export, export};
 pub use queue::{QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, Stats};
 pub use recover::OpenReport;
 pub use view::Head;

@@ -3,7 +3,7 @@
 use crate::common::{entry, signer, verifier};
 use ledger::{ENTRY_BYTES_MAX, verify_consistency, verify_inclusion};
 use std::sync::Arc;
-use store::log::{Log, LogError, OpenError, Options, READ_RANGE_ENTRIES_MAX, audit, export};
+use store::log::{Log, LogError, OpenError, Options, READ_RANGE_ENTRIES_MAX, audit, check_export, export};
 
 fn never_published() -> Options {
     Options { publish_every: None, ..Options::default() }
@@ -183,6 +183,16 @@ fn an_export_can_be_checked_without_the_log() {
     let mut out = Vec::new();
     let checkpoint = export(dir.path(), &verifier(), &mut out, &mut |_, _| {}).unwrap();
     assert_eq!(checkpoint.size, 600);
+
+    let check = |bytes: &[u8]| check_export(&mut &bytes[..], &verifier());
+    assert_eq!(check(&out).unwrap(), checkpoint);
+    for at in (0..out.len()).step_by(97) {
+        let mut changed = out.clone();
+        changed[at] ^= 1;
+        assert!(check(&changed).is_err(), "byte {at}");
+        assert!(check(&out[..at]).is_err(), "cut at {at}");
+    }
+    assert!(check(&[&out[..], b"{}\n"].concat()).is_err());
 
     let lines: Vec<serde_json::Value> =
         String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();

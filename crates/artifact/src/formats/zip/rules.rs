@@ -85,7 +85,7 @@ catalogue_entry! {
     /// ## References
     /// APPNOTE 6.3.10 section 6; 7zFormat.txt (7zAES); MITRE ATT&CK T1027.013; MITRE ATLAS AML.T0076; CWE-506.
     pub(crate) static SEALED = {
-        id: "S046", name: "encrypted-content", kind: Rule, since: "0.3.0",
+        id: "S046", name: "encrypted-content", kind: Rule, since: "0.1.0",
         maps: ["AML.T0076", "AML.T0018.002", "CWE-506"],
     };
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Fault, Labels};
 use crate::evasion::origins::{origins, towards};
-use crate::evasion::query::{Asker, limit, many, real, single};
+use crate::evasion::query::{Asker, claim, limit, many, real, single};
 use crate::evasion::{Access, Candidates, Evasion, Registered, Task, WithLabels, parameters};
 use crate::norm::Norm;
 
@@ -131,12 +131,8 @@ impl WithLabels for HopSkipJump {
             walks.append(&mut rest);
         }
         for walk in &walks {
-            let range = walk.at * task.width()..(walk.at + 1) * task.width();
-            if let (true, Some(place), Some(claimed)) =
-                (walk.distance.is_finite(), found.rows.get_mut(range), found.claimed.get_mut(walk.at))
-            {
-                place.copy_from_slice(&walk.best);
-                *claimed = true;
+            if walk.distance.is_finite() {
+                claim(&mut found, walk.at, &walk.best);
             }
         }
         Ok(found)

@@ -1,12 +1,15 @@
 //! Evasion: rows that a model gets wrong though little was changed. One file per attack, one line each in [`ATTACKS`].
 
+mod boundary;
 mod fgsm;
 mod hopskipjump;
 mod meter;
 mod origins;
 mod pgd;
 mod query;
+mod rays;
 mod run;
+mod sparse_search;
 mod square;
 mod walk;
 
@@ -27,6 +30,9 @@ pub static ATTACKS: &[&Registered] = &[
     &pgd::ATTACK,
     &square::ATTACK,
     &hopskipjump::ATTACK,
+    &boundary::ATTACK,
+    &sparse_search::ATTACK,
+    &rays::ATTACK,
 ];
 
 /// What an attacker must be able to ask.

@@ -6,7 +6,7 @@
 use numeric::Rng;
 
 use crate::access::{Fault, Labels, Replies, Rows, Scores, argmax};
-use crate::evasion::Task;
+use crate::evasion::{Candidates, Task};
 use crate::loss::best_other;
 
 /// Rows put to the model in one call: enough to keep a core busy, little enough for small memory.
@@ -238,4 +238,13 @@ pub(super) fn real(n: u64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "rows are far shorter than 2^52")]
 pub(super) fn many(n: usize) -> f64 {
     n as f64
+}
+
+/// Notes `row` as what was found for the task's row `at`.
+pub(super) fn claim(found: &mut Candidates, at: usize, row: &[f32]) {
+    let place = found.rows.get_mut(at * row.len()..(at + 1) * row.len());
+    if let (Some(place), Some(claimed)) = (place, found.claimed.get_mut(at)) {
+        place.copy_from_slice(row);
+        *claimed = true;
+    }
 }

@@ -4,7 +4,7 @@ use numeric::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Fault, Layout, Scores};
-use crate::evasion::query::{Asker, limit, many, real, root, single};
+use crate::evasion::query::{Asker, claim, limit, many, real, root, single};
 use crate::evasion::{Access, Candidates, Evasion, Registered, Task, WithScores, parameters};
 use crate::norm::Norm;
 
@@ -106,7 +106,7 @@ impl WithScores for Square {
             asker.scores(model)?;
             let broken = broken(&mut asker, model, &trials, width, &mut best, &mut margins)?;
             for at in broken {
-                keep(&mut found, &best, at, width);
+                claim(&mut found, at, best.get(at * width..(at + 1) * width).unwrap_or_default());
             }
         }
         Ok(found)
@@ -153,16 +153,6 @@ fn broken(
         sure.iter().map(|at| (*at, best.get(at * width..(at + 1) * width).unwrap_or_default())).collect();
     let confirmed = asker.confirm(model, &rows)?;
     Ok(sure.into_iter().zip(confirmed).filter(|(_, yes)| *yes).map(|(at, _)| at).collect())
-}
-
-fn keep(found: &mut Candidates, best: &[f32], at: usize, width: usize) {
-    let range = at * width..(at + 1) * width;
-    if let (Some(place), Some(row), Some(claimed)) =
-        (found.rows.get_mut(range.clone()), best.get(range), found.claimed.get_mut(at))
-    {
-        place.copy_from_slice(row);
-        *claimed = true;
-    }
 }
 
 /// Where a proposal is made.

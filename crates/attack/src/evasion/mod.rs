@@ -1,11 +1,19 @@
 //! Evasion: rows that a model gets wrong though little was changed. One file per attack, one line each in [`ATTACKS`].
 
+mod apgd;
+mod apgd_dlr;
+mod apgd_targeted;
 mod boundary;
+mod cw;
+mod deepfool;
+mod fab;
+mod fab_targeted;
 mod fgsm;
 mod hopskipjump;
 mod meter;
 mod origins;
 mod pgd;
+mod plane;
 mod query;
 mod rays;
 mod run;
@@ -28,6 +36,13 @@ pub use run::{Attacked, Outcome, Target, run};
 pub static ATTACKS: &[&Registered] = &[
     &fgsm::ATTACK,
     &pgd::ATTACK,
+    &apgd::ATTACK,
+    &apgd_dlr::ATTACK,
+    &apgd_targeted::ATTACK,
+    &fab::ATTACK,
+    &fab_targeted::ATTACK,
+    &deepfool::ATTACK,
+    &cw::ATTACK,
     &square::ATTACK,
     &hopskipjump::ATTACK,
     &boundary::ATTACK,

@@ -124,6 +124,49 @@ pub(crate) fn check_breaks_the_linear_model(name: &str, share: f64) {
     }
 }
 
+/// Runs the attack `name`, which looks for the smallest change, on the linear model in the box: the change that it finds may be larger than the true one by
+/// `excess` at most, also for a row that the box stops on the way.
+pub(crate) fn check_finds_the_smallest_change(name: &str, excess: f64) {
+    let registered = find(name).unwrap_or_else(|| panic!("no attack `{name}`"));
+    assert!(registered.minimal, "{name}");
+    let attack = (registered.build)(&serde_json::Value::Null).unwrap();
+    let width = 8;
+    for norm in registered.norms {
+        // Inside the box: a margin of 0.8. At its edge: four values have no room, so the other four carry all of it.
+        let inside: Vec<f32> = (0..width).map(|i| if i < 4 { 0.6 } else { 0.4 }).collect();
+        let edge: Vec<f32> = [0.0, 0.0, 0.9, 0.9, 0.5, 0.5, 0.0, 0.0].to_vec();
+        let needed = |row: usize| match (norm, row) {
+            (Norm::Linf, 0) => 0.8 / 8.0,
+            (Norm::L2, 0) => 0.8 / 8.0_f64.sqrt(),
+            // 0.8 over 2 values that fall and 4 that rise.
+            (Norm::Linf, _) => 0.8 / 6.0,
+            (Norm::L2, _) => 0.8 / 6.0_f64.sqrt(),
+            _ => 0.8,
+        };
+        let starts = [inside, edge].concat();
+        let mut model = Linear::halves(width);
+        let task = Task {
+            starts: &starts,
+            labels: &[0, 0],
+            samples: &[0, 1],
+            ball: Ball { norm: *norm, epsilon: 0.01 },
+            seed: 3,
+            queries_max: None,
+            pace: &Quiet,
+        };
+        let attacked = run(registered, &attack, Target::Gradients(&mut model), &task).unwrap();
+        for (row, outcome) in attacked.outcomes.iter().enumerate() {
+            let needed = needed(row);
+            assert!(outcome.adversarial && !outcome.broken, "{name} {norm:?}: {outcome:?}");
+            assert!(
+                outcome.distance >= needed * 0.999 && outcome.distance <= needed * (1.0 + excess),
+                "{name} {norm:?}: {} of {needed}",
+                outcome.distance
+            );
+        }
+    }
+}
+
 #[test]
 fn every_attack_stands_awkward_models() {
     // A constant model, one that answers NaN, a one-feature model, three classes, a budget of zero.

@@ -207,3 +207,11 @@ fn mean(
 pub(crate) fn points(gradient: &[f32]) -> bool {
     gradient.iter().all(|g| g.is_finite()) && gradient.iter().any(|g| *g != 0.0)
 }
+
+/// Classes other than `label` by score, highest first, at most `count`.
+pub(crate) fn ranked(scores: &[f32], label: usize, count: usize) -> Vec<usize> {
+    let mut order: Vec<(f32, usize)> =
+        scores.iter().copied().zip(0..).filter(|(_, class)| *class != label).collect();
+    order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    order.into_iter().map(|(_, class)| class).take(count).collect()
+}

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::clinical_range::{self, RangeFit};
 use crate::extraction::{self, ExtractionFit};
 use crate::out_of_distribution::{self, OodFit};
+use crate::pixel_noise::{self, NoiseFit};
 use crate::query_similarity::{self, SimilarityFit};
 use crate::reference::Reference;
 use crate::settings::GuardSettings;
@@ -109,9 +110,10 @@ pub struct Fitted {
     pub(crate) uncertainty: Option<UncertaintyFit>,
     pub(crate) similarity: SimilarityFit,
     pub(crate) extraction: ExtractionFit,
+    pub(crate) noise: Option<NoiseFit>,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Learns everything from reference data. `fit` shapes the estimates; `calibration` sets the thresholds, so the two
 /// must not share patients. Without scores (a remote model that was not asked), `uncertainty` will be inconclusive;
@@ -135,6 +137,7 @@ pub fn fit(
         ood: out_of_distribution::fit(&settings.out_of_distribution, schema, fit, calibration, seed)?,
         uncertainty: uncertainty::fit(&settings.uncertainty, calibration)?,
         extraction: extraction::fit(&similarity.sketcher, calibration),
+        noise: pixel_noise::fit(&settings.pixel_noise, schema, &fit.inputs, &calibration.inputs, seed)?,
         similarity,
     })
 }
@@ -196,6 +199,11 @@ impl Fitted {
         self.ood.features_stated()
     }
 
+    /// The same for `pixel-noise`, where the input is an image.
+    pub fn stated_noise_false_positive_rate(&self) -> Option<f64> {
+        self.noise.as_ref().map(NoiseFit::stated)
+    }
+
     /// Calibration patients per class of `uncertainty`, where scores and labels were given.
     pub fn calibration_rows_per_class(&self) -> Option<&[usize]> {
         self.uncertainty.as_ref().map(|u| u.rows.as_slice())
@@ -207,6 +215,7 @@ impl Fitted {
             && self.range.fits(schema)
             && self.ood.fits(schema)
             && self.similarity.sketcher.is_consistent(schema)
+            && self.noise.as_ref().is_none_or(|n| n.fits(schema))
     }
 }
 

@@ -11,7 +11,9 @@ use crate::fit::{FitError, Fitted};
 use crate::history::History;
 use crate::rows::{self, Watch};
 use crate::settings::{Common, GuardSettings};
-use crate::{Screened, clinical_range, out_of_distribution, query_similarity, schema, uncertainty};
+use crate::{
+    Screened, clinical_range, out_of_distribution, pixel_noise, query_similarity, schema, uncertainty,
+};
 
 /// What a screening needs to know beside the exchange.
 pub struct Context<'a> {
@@ -139,6 +141,10 @@ impl GuardSet {
             enabled: s.out_of_distribution.enabled && self.fitted.ood.has_features(),
             ..s.out_of_distribution.common()
         };
+        let noise = Common {
+            enabled: s.pixel_noise.enabled && self.fitted.noise.is_some(),
+            ..s.pixel_noise.common()
+        };
         [
             (schema::ENTRY.name, &schema::ENTRY, s.schema.common(), Side::Request),
             (clinical_range::ENTRY.name, &clinical_range::ENTRY, s.clinical_range.common(), Side::Request),
@@ -156,6 +162,7 @@ impl GuardSet {
                 Side::Request,
             ),
             (extraction::ENTRY.name, &extraction::ENTRY, s.extraction.common(), Side::Request),
+            (pixel_noise::ENTRY.name, &pixel_noise::ENTRY, noise, Side::Request),
             (REPLY_SCHEMA, &schema::ENTRY, s.schema.common(), Side::Reply),
             (uncertainty::ENTRY.name, &uncertainty::ENTRY, s.uncertainty.common(), Side::Reply),
             (out_of_distribution::FEATURES, &out_of_distribution::ENTRY, features, Side::Reply),
@@ -171,7 +178,7 @@ impl GuardSet {
     pub fn screen_request(&self, request: InferenceRequest, cx: &Context<'_>) -> Screening<InferenceRequest> {
         let (s, schema) = (&self.settings, &self.schema);
         // Room for the verdicts on the reply, which the gateway puts behind these.
-        let mut round = Round::begin(cx, 9);
+        let mut round = Round::begin(cx, 10);
         round.run((schema::ENTRY.name, &schema::ENTRY, s.schema.common()), |watch| {
             schema::check_request(&request, schema, watch)
         });
@@ -236,6 +243,12 @@ impl GuardSet {
                 extraction::check(&setting, &asked, &scores, &seen, cx.history, watch)
             })
         });
+        if let Some(noise) = &fitted.noise {
+            let fine = (pixel_noise::ENTRY.name, &pixel_noise::ENTRY, s.pixel_noise.common());
+            round.run(fine, |watch| {
+                unless(fine.1.id, &mut |rows| pixel_noise::check(schema, noise, rows, watch))
+            });
+        }
     }
 
     /// Screens a reply. The answers' margins are counted for G006, whose alarm then shows at the client's next

@@ -12,6 +12,7 @@
 //! | G004 `uncertainty` | class probabilities | nothing |
 //! | G005 `query-similarity` | the row against earlier queries of everybody | fingerprints |
 //! | G006 `extraction` | a client's queries of the day | counts and evidence per client |
+//! | G007 `pixel-noise` | the fine noise of an image | nothing |
 
 mod clinical_range;
 mod evaluate;
@@ -22,6 +23,7 @@ mod history;
 mod lines;
 mod memory;
 mod out_of_distribution;
+mod pixel_noise;
 mod pixels;
 mod query_similarity;
 mod reference;
@@ -40,6 +42,7 @@ pub use fit::{FitError, Fitted, fit};
 pub use guard_set::{Context, GuardSet, Instance, Screening, Side};
 pub use history::History;
 pub use out_of_distribution::OutOfDistributionSettings;
+pub use pixel_noise::PixelNoiseSettings;
 pub use query_similarity::QuerySimilaritySettings;
 pub use reference::{CLASSES_MAX, OutputKind, Reference, class_scores};
 pub use schema::SchemaSettings;
@@ -58,6 +61,7 @@ pub static ENTRIES: &[&domain::Entry] = &[
     &uncertainty::ENTRY,
     &query_similarity::ENTRY,
     &extraction::ENTRY,
+    &pixel_noise::ENTRY,
 ];
 
 #[cfg(test)]

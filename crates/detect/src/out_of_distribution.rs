@@ -81,12 +81,17 @@ pub(crate) struct Threshold {
 }
 
 impl Threshold {
+    /// Above everything, until it is set.
+    pub(crate) const fn never() -> Self {
+        Self { value: f32::MAX, far: f32::MAX, edge: f32::MAX, stated: 0.0, calibration_rows: 0 }
+    }
+
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         reason = "counts and scores are small"
     )]
-    fn set(mut scores: Vec<f64>, rate: Rate) -> Result<Self, FitError> {
+    pub(crate) fn set(mut scores: Vec<f64>, rate: Rate) -> Result<Self, FitError> {
         scores.sort_unstable_by(f64::total_cmp);
         let (Some(top), n) = (scores.last().copied(), scores.len()) else {
             return Err(FitError::TooFewRows { what: "calibration", rows: 0, needed: 1 });

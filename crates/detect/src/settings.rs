@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::clinical_range::ClinicalRangeSettings;
 use crate::extraction::ExtractionSettings;
 use crate::out_of_distribution::OutOfDistributionSettings;
+use crate::pixel_noise::PixelNoiseSettings;
 use crate::query_similarity::QuerySimilaritySettings;
 use crate::schema::SchemaSettings;
 use crate::uncertainty::UncertaintySettings;
@@ -32,11 +33,13 @@ pub struct GuardSettings {
     pub query_similarity: QuerySimilaritySettings,
     /// A client that copies the model (G006).
     pub extraction: ExtractionSettings,
+    /// Noise that the detector does not make (G007), on images.
+    pub pixel_noise: PixelNoiseSettings,
 }
 
 impl GuardSettings {
     /// The guards by the name of their instance, with what they have in common.
-    pub fn modes(&self) -> [(&'static str, Common); 6] {
+    pub fn modes(&self) -> [(&'static str, Common); 7] {
         [
             ("schema", self.schema.common()),
             ("clinical-range", self.clinical_range.common()),
@@ -44,6 +47,7 @@ impl GuardSettings {
             ("uncertainty", self.uncertainty.common()),
             ("query-similarity", self.query_similarity.common()),
             ("extraction", self.extraction.common()),
+            ("pixel-noise", self.pixel_noise.common()),
         ]
     }
 }

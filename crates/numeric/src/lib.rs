@@ -12,7 +12,7 @@ mod stats;
 
 pub use binomial::{beta_quantile, clopper_pearson, incomplete_beta, ln_gamma};
 pub use covariance::{RobustCovariance, robust_covariance};
-pub use linear::{Cholesky, Principal, cholesky, principal_components};
+pub use linear::{Cholesky, Principal, cholesky, least_squares, principal_components};
 pub use matrix::{Matrix, MatrixError};
 pub use rng::Rng;
 pub use roc::{RocArea, Sensitivity, roc_area, sensitivity_at};

@@ -39,6 +39,43 @@ pub fn cholesky(a: &[f64], size: usize) -> Option<Cholesky> {
     factor.iter().all(|v| v.is_finite()).then_some(Cholesky { size, factor })
 }
 
+/// Coefficients c that make the sum of (y - x·c)² smallest, by the normal equations with a ridge of 1e-9 of their mean diagonal, in `f64`. `x` is row-major with
+/// `columns` values a row, one row per value of `y`; include a column of ones for a constant. `None` when the lengths do not fit, there
+/// are fewer rows than columns, or a value is not finite.
+pub fn least_squares(x: &[f64], y: &[f64], columns: usize) -> Option<Vec<f64>> {
+    if columns == 0 || y.len() < columns || x.len() != y.len().checked_mul(columns)? {
+        return None;
+    }
+    let (mut a, mut b) = (vec![0.0; columns * columns], vec![0.0; columns]);
+    for (row, wanted) in x.chunks_exact(columns).zip(y) {
+        for (i, v) in row.iter().enumerate() {
+            b[i] += v * wanted;
+            for (place, w) in a[i * columns..=i * columns + i].iter_mut().zip(row) {
+                *place += v * w;
+            }
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a few columns")]
+    let ridge = 1e-9 * (0..columns).map(|i| a[i * columns + i]).sum::<f64>() / columns as f64;
+    // Factor in place (lower triangle), then forward and backward substitution.
+    for i in 0..columns {
+        for j in 0..=i {
+            let dot: f64 = (0..j).map(|k| a[i * columns + k] * a[j * columns + k]).sum();
+            let rest = a[i * columns + j] - dot + if i == j { ridge } else { 0.0 };
+            a[i * columns + j] = if i == j { rest.sqrt() } else { rest / a[j * columns + j] };
+        }
+    }
+    for i in 0..columns {
+        let dot: f64 = (0..i).map(|k| a[i * columns + k] * b[k]).sum();
+        b[i] = (b[i] - dot) / a[i * columns + i];
+    }
+    for i in (0..columns).rev() {
+        let dot: f64 = (i + 1..columns).map(|k| a[k * columns + i] * b[k]).sum();
+        b[i] = (b[i] - dot) / a[i * columns + i];
+    }
+    b.iter().all(|v| v.is_finite()).then_some(b)
+}
+
 impl Cholesky {
     /// Rows and columns.
     pub const fn size(&self) -> usize {
@@ -201,6 +238,17 @@ impl Principal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn least_squares_finds_a_line_and_refuses_what_does_not_fit() {
+        let x: Vec<f64> = (0..10).flat_map(|i| [1.0, f64::from(i)]).collect();
+        let y: Vec<f64> = (0..10).map(|i| 3.0 - 0.5 * f64::from(i)).collect();
+        let found = least_squares(&x, &y, 2).unwrap();
+        assert!((found[0] - 3.0).abs() < 1e-6 && (found[1] + 0.5).abs() < 1e-6, "{found:?}");
+        assert_eq!(least_squares(&x, &y, 3), None);
+        assert_eq!(least_squares(&x[..2], &y[..1], 2), None);
+        assert_eq!(least_squares(&[1.0, f64::NAN], &[1.0, 1.0], 1), None);
+    }
 
     #[test]
     fn mahalanobis_length_is_the_one_by_hand() {

@@ -9,7 +9,7 @@ use crate::value::Scratch;
 /// Rows computed at once: enough for the kernels, and activations of a few megabytes only.
 const ROWS_AT_ONCE: usize = 256;
 /// Smallest probability whose logarithm is taken.
-const PROBABILITY_MIN: f32 = 1e-30;
+pub(crate) const PROBABILITY_MIN: f32 = 1e-30;
 
 /// How an output is read as one score per class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +180,30 @@ impl Classifier {
         }
     }
 
+    /// Rows of a batch, where the file fixes them.
+    pub(crate) fn batch(&self) -> Option<usize> {
+        self.batch
+    }
+
+    /// Unit box to model units; filled up to `rows` rows with the last one.
+    pub(crate) fn scale_into(&self, unit: &[f32], rows: usize, out: &mut Vec<f32>) {
+        out.clear();
+        let ranges = self.low.iter().cycle().zip(self.span.iter().cycle());
+        out.extend(unit.iter().zip(ranges).map(|(v, (low, span))| low + v * span));
+        let width = self.space.layout.len();
+        while !unit.is_empty() && out.len() < rows * width {
+            let from = out.len() - width;
+            out.extend_from_within(from..);
+        }
+    }
+
+    /// Derivatives by model units of one row, to derivatives by the unit box.
+    pub(crate) fn scale_gradient(&self, raw: &[f32], out: &mut [f32]) {
+        for ((place, g), span) in out.iter_mut().zip(raw).zip(self.span.iter().cycle()) {
+            *place = g * span;
+        }
+    }
+
     /// All float outputs for `rows` rows of the unit box, one flat list per output (empty for outputs of other types).
     fn raw(&mut self, unit: &[f32], rows: usize) -> Result<Vec<Vec<f32>>, Fault> {
         let width = self.space.layout.len();
@@ -190,15 +214,10 @@ impl Classifier {
             let part = step.min(rows - start);
             // A fixed batch is filled up with the last row.
             let given = self.batch.unwrap_or(part);
-            self.values.clear();
-            let lists = (self.low.iter().cycle(), self.span.iter().cycle());
             let asked = unit.get(start * width..(start + part) * width).unwrap_or_default();
-            let scaled = asked.iter().zip(lists.0.zip(lists.1)).map(|(v, (low, span))| low + v * span);
-            self.values.extend(scaled);
-            while self.values.len() < given * width {
-                let from = self.values.len() - width;
-                self.values.extend_from_within(from..);
-            }
+            let mut values = std::mem::take(&mut self.values);
+            self.scale_into(asked, given, &mut values);
+            self.values = values;
             let outputs = self.run(given)?;
             for (list, (_, tensor)) in all.iter_mut().zip(outputs) {
                 if let Some(values) = floats(&tensor) {
@@ -317,7 +336,7 @@ fn guess_head(values: &[f32], columns: usize) -> Head {
 }
 
 /// Scores of one row from its output columns.
-fn score(head: Head, columns: &[f32], out: &mut [f32]) {
+pub(crate) fn score(head: Head, columns: &[f32], out: &mut [f32]) {
     let ln = |p: f32| if p.is_nan() { p } else { p.max(PROBABILITY_MIN).ln() };
     let column = |j: usize| columns.get(j).copied().unwrap_or(f32::NAN);
     match head {

@@ -5,6 +5,7 @@
 //! in a [`Scratch`]. What is covered, refused and measured: docs/runtime.md.
 
 mod classifier;
+mod differentiable;
 mod error;
 mod grad;
 mod graph;
@@ -20,6 +21,7 @@ mod value;
 mod wire;
 
 pub use classifier::{Classifier, Head, Reading};
+pub use differentiable::Differentiable;
 pub use error::{LoadError, RunError};
 pub use grad::Gradient;
 pub use graph::{Attribute, Graph, Node, ValueId};

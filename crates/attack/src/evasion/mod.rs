@@ -3,22 +3,30 @@
 mod apgd;
 mod apgd_dlr;
 mod apgd_targeted;
+mod autoattack;
+mod autoattack_rand;
+mod autoattack_two_class;
 mod boundary;
 mod cw;
 mod deepfool;
+mod ensemble;
 mod fab;
 mod fab_targeted;
 mod fgsm;
 mod hopskipjump;
 mod meter;
 mod origins;
+mod patch;
 mod pgd;
+mod pgd0;
 mod plane;
 mod query;
 mod rays;
 mod run;
+mod saliency;
 mod sparse_search;
 mod square;
+mod universal;
 mod walk;
 
 use domain::Entry;
@@ -43,6 +51,13 @@ pub static ATTACKS: &[&Registered] = &[
     &fab_targeted::ATTACK,
     &deepfool::ATTACK,
     &cw::ATTACK,
+    &autoattack::ATTACK,
+    &autoattack_two_class::ATTACK,
+    &autoattack_rand::ATTACK,
+    &saliency::ATTACK,
+    &pgd0::ATTACK,
+    &universal::ATTACK,
+    &patch::ATTACK,
     &square::ATTACK,
     &hopskipjump::ATTACK,
     &boundary::ATTACK,

@@ -17,6 +17,11 @@ pub const TILES: &str = "tile";
 pub const WAL: &str = "wal";
 /// Size and root last acknowledged.
 pub const MARK: &str = "acknowledged";
+/// Zeros on their way to become a segment; belongs to nothing yet.
+pub const SPARE: &str = "spare";
+/// Zeros written to it at once, and between two syncs, so that no other sync waits long behind them.
+const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+const ZEROS_BETWEEN_SYNCS: u64 = 2 << 20;
 /// Lock file, empty.
 const LOCK: &str = "lock";
 
@@ -108,6 +113,27 @@ pub fn bundle_bytes(entries: &[Vec<u8>], width: u64) -> Vec<u8> {
 /// Makes the names in a directory durable.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+/// A file of so many zeros (rounded up), written and synced: a segment written over it needs no room, and its syncs carry data only.
+pub fn make_spare(dir: &Path, bytes: u64) -> io::Result<File> {
+    let mut file = File::create(dir.join(SPARE))?;
+    let mut written = 0;
+    while written < bytes {
+        file.write_all(&ZEROS)?;
+        written += ZEROS.len() as u64;
+        if written.is_multiple_of(ZEROS_BETWEEN_SYNCS) {
+            file.sync_data()?;
+        }
+    }
+    file.sync_all()?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+/// Removes what [`make_spare`] made, if it is there. Left behind it does no harm.
+pub fn remove_spare(dir: &Path) {
+    let _ = fs::remove_file(dir.join(SPARE));
 }
 
 /// Makes everything written below `dir` durable: one call for the whole file system where there is one, since a publication

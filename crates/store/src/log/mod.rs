@@ -35,8 +35,10 @@ use queue::Shared;
 use recover::Recovered;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use view::View;
@@ -113,8 +115,8 @@ impl Appended {
     /// # Errors
     /// [`LogError::Full`], [`LogError::Io`], [`LogError::Damaged`], [`LogError::Closed`]: the entry was not acknowledged; after
     /// [`Log::reopen`] it may or may not be in the log.
-    pub async fn durable(self) -> Result<u64, LogError> {
-        self.shared.durable(self.epoch, self.index).await.map(|()| self.index)
+    pub const fn durable(self) -> Durable {
+        Durable { appended: self, waiting: None }
     }
 
     /// As [`durable`](Self::durable), blocking the thread.
@@ -123,6 +125,24 @@ impl Appended {
     /// As [`durable`](Self::durable).
     pub fn wait(self) -> Result<u64, LogError> {
         self.shared.wait(self.epoch, self.index).map(|()| self.index)
+    }
+}
+
+/// Ends when an entry is durable, or is known not to be. Made by [`Appended::durable`].
+#[derive(Debug)]
+#[must_use = "an entry counts only once this has ended"]
+pub struct Durable {
+    appended: Appended,
+    waiting: Option<Waker>,
+}
+
+impl Future for Durable {
+    type Output = Result<u64, LogError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Appended { index, epoch, shared } = &this.appended;
+        shared.poll_durable((*epoch, *index), &mut this.waiting, cx).map(|outcome| outcome.map(|()| *index))
     }
 }
 
@@ -226,7 +246,8 @@ impl Log {
         if index >= next {
             return Err(LogError::NoSuchEntry { index, size: next });
         }
-        self.shared.durable(epoch, index).await
+        let appended = Appended { index, epoch, shared: Arc::clone(&self.shared) };
+        appended.durable().await.map(|_| ())
     }
 
     /// Newest durable size and root with their signed checkpoint, which may be ahead of the file `checkpoint`.

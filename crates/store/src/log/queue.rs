@@ -5,9 +5,11 @@ use super::sync::lock;
 use super::view::View;
 use ledger::bundle::push_entry;
 use ledger::{ENTRY_BYTES_MAX, Hash, leaf_hash};
+use std::fs::File;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 /// Entries that may wait for the disk; one more is refused with [`LogError::Busy`].
 pub const QUEUE_ENTRIES_MAX: usize = 65_536;
@@ -89,7 +91,10 @@ pub struct Shared {
     room_async: Notify,
     progress: Mutex<Progress>,
     changed: Condvar,
-    tick: watch::Sender<()>,
+    /// Who is to be woken when so many entries are durable, or when the epoch ends.
+    waiting: Mutex<Vec<(u64, Waker)>>,
+    /// A file of zeros for the next segment.
+    pub spare: Mutex<Option<File>>,
     pub view: View,
 }
 
@@ -112,7 +117,8 @@ impl Shared {
             room_async: Notify::new(),
             progress: Mutex::new(Progress { durable: size, published: size, ..Progress::default() }),
             changed: Condvar::new(),
-            tick: watch::Sender::new(()),
+            waiting: Mutex::default(),
+            spare: Mutex::new(None),
             view,
         }
     }
@@ -189,21 +195,32 @@ impl Shared {
         if index < durable { Some(Ok(())) } else { ended.map(|error| Err(error.clone())) }
     }
 
-    /// Waits for the outcome without blocking the thread.
-    pub async fn durable(&self, epoch: usize, index: u64) -> Result<(), LogError> {
+    /// The outcome, or `cx` is woken once it is known: not before, so that nobody is woken by the commit ahead of theirs. `known` is the
+    /// waker that is waiting already.
+    pub fn poll_durable(
+        &self,
+        (epoch, index): (usize, u64),
+        known: &mut Option<Waker>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), LogError>> {
         // Mostly asked after a later entry was waited for: then this one is durable too.
         if let Some(outcome) = self.outcome(epoch, index) {
-            return outcome;
+            return Poll::Ready(outcome);
         }
-        let mut tick = self.tick.subscribe();
-        loop {
-            if let Some(outcome) = self.outcome(epoch, index) {
-                return outcome;
-            }
-            if tick.changed().await.is_err() {
-                return Err(LogError::Closed);
-            }
+        if known.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return Poll::Pending;
         }
+        *known = Some(cx.waker().clone());
+        lock(&self.waiting).push((index, cx.waker().clone()));
+        // Looked at again, so that a commit in between is not missed.
+        self.outcome(epoch, index).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Wakes those whose entries are below `durable`, or everybody.
+    fn wake(&self, durable: u64, everybody: bool) {
+        let due = |waiting: &mut (u64, Waker)| everybody || waiting.0 < durable;
+        let woken: Vec<_> = lock(&self.waiting).extract_if(.., due).collect();
+        woken.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     /// Blocks for the outcome.
@@ -291,9 +308,13 @@ impl Shared {
     }
 
     pub fn advance(&self, change: impl FnOnce(&mut Progress)) {
-        change(&mut lock(&self.progress));
+        let (durable, ended) = {
+            let mut progress = lock(&self.progress);
+            change(&mut progress);
+            (progress.durable, progress.ended.is_some())
+        };
         self.changed.notify_all();
-        self.tick.send_replace(());
+        self.wake(durable, ended);
     }
 
     fn tell_waiting_appenders(&self) {

@@ -48,6 +48,7 @@ pub struct Recovered {
 /// Recovers the log in `dir`, whose lock is held.
 pub fn recover(dir: &Path, signer: &Signer, options: &Options) -> Result<Recovered, OpenError> {
     let created = create_if_absent(dir, signer, options)?;
+    files::remove_spare(dir);
     let checkpoint = load_checkpoint(dir, signer.verifier())?;
     let note = read_or_damaged(dir, files::CHECKPOINT)?;
     let mark = Mark::load(dir).map_err(OpenError::io(&dir.join(files::MARK)))?;

@@ -6,8 +6,12 @@
 //! frame   = "ABF1" | count u32 | first entry u64 | body bytes u32 | note bytes u32 | check 8    32 bytes
 //!           body: entries, each behind its u16 length | note: checkpoint after them, signed | SHA-256 of all of it
 //! ```
-//! A segment grows only by appending and is never allocated ahead, so that a write cut off by a crash leaves a file that is too
-//! *short*. Whatever has its full length but the wrong content is damage, not a torn write, and is never dropped silently.
+//! A segment is written from front to back, one frame and one sync at a time, mostly over zeros that were put there and synced
+//! ahead: then a sync carries data only, where a growing file also needs the file system's journal. What follows the last frame is
+//! zeros or nothing.
+//!
+//! A write cut off by a power cut leaves whole sectors unwritten: the file is too *short*, or a sector of the last frame is still all
+//! zeros. Whatever else has the wrong content is damage, not a torn write, and is never dropped silently.
 
 use super::error::Damage;
 use ledger::Hash;
@@ -32,6 +36,12 @@ pub const SEGMENTS_MAX: usize = 1024;
 const SEGMENT_MAGIC: &[u8; 16] = b"asepsis-wal-v1\n\0";
 const FRAME_MAGIC: &[u8; 4] = b"ABF1";
 const DIGEST_BYTES: usize = 32;
+/// What a disk writes whole or not at all.
+const SECTOR_BYTES: usize = 512;
+/// Fewer bytes of a sector than this prove nothing by being zeros; and fewer bytes than this in a field of zeros are no write.
+const TELLING_BYTES: usize = 16;
+/// Bytes looked at together after the last whole frame.
+const TAIL_STEP_BYTES: usize = 64 << 10;
 
 /// Name of the segment that starts at entry `first`, below the log's directory.
 pub fn segment_name(first: u64) -> String {
@@ -120,7 +130,7 @@ pub struct Frame<'a> {
 /// How a segment ends.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SegmentEnd {
-    /// With a whole frame.
+    /// With a whole frame, or with zeros after it.
     Whole,
     /// With the beginning of something: so many bytes that were never acknowledged.
     Torn {
@@ -210,20 +220,23 @@ fn read_frames<R: Read>(
     }
     let root = buffer.get(24..56).and_then(Hash::from_slice);
     if root.is_none_or(|root| segment_header(first, &root).as_slice() != buffer) {
-        return Err(Damage::new(name, "its header was changed").into());
+        // Zeros: the first write, which holds the header, did not get here.
+        return if is_zero(&buffer) {
+            read_tail(input, name, 0, buffer)
+        } else {
+            Err(Damage::new(name, "its header was changed").into())
+        };
     }
     loop {
+        let at = whole_file - input.left;
         let torn = SegmentEnd::Torn { bytes: input.left };
-        if input.left == 0 {
-            return Ok(SegmentEnd::Whole);
-        }
         buffer.clear();
         if !input.take(FRAME_HEADER_BYTES, &mut buffer)? {
-            return Ok(torn);
+            return read_tail(input, name, at, buffer);
         }
-        let (count, first, body, note) = parse_frame_header(&buffer).ok_or_else(|| {
-            Damage::new(name, format!("a batch header {} bytes before its end was changed", torn.bytes()))
-        })?;
+        let Some((count, first, body, note)) = parse_frame_header(&buffer) else {
+            return read_tail(input, name, at, buffer);
+        };
         if !input.take(body + note + DIGEST_BYTES, &mut buffer)? {
             return Ok(torn);
         }
@@ -231,12 +244,101 @@ fn read_frames<R: Read>(
         let (content, digest) =
             buffer.split_at_checked(FRAME_HEADER_BYTES + body + note).ok_or_else(changed)?;
         if Sha256::digest(content).as_slice() != digest {
+            let rest = look_through(input, Vec::new())?;
+            if lacks_a_sector(&buffer, at) && !rest.frame_follows {
+                let written = buffer.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
+                let bytes = if rest.end > 0 { buffer.len() as u64 + rest.end } else { written };
+                return Ok(SegmentEnd::Torn { bytes });
+            }
             return Err(changed().into());
         }
         let (_, content) = content.split_at_checked(FRAME_HEADER_BYTES).ok_or_else(changed)?;
         let (body, note) = content.split_at_checked(body).ok_or_else(changed)?;
         each(Frame { first, count, body, note })?;
     }
+}
+
+/// What comes after the last whole frame, `at` bytes into the file, `start` being its first bytes: nothing or zeros, a write of which
+/// the beginning is missing, or damage.
+fn read_tail<R: Read>(
+    input: &mut Input<R>,
+    name: &str,
+    at: u64,
+    mut start: Vec<u8>,
+) -> Result<SegmentEnd, ReadError> {
+    let bytes = start.len() as u64 + input.left;
+    let is_short = bytes < FRAME_HEADER_BYTES as u64;
+    let more = usize::try_from(input.left).unwrap_or(usize::MAX).min(2 * SECTOR_BYTES);
+    input.take(more, &mut start)?;
+    let (head, second) = start.split_at_checked(sector_rest(at)).unwrap_or((&start, &[]));
+    let begins_with_zeros = is_zero(head);
+    // A header can lie in two sectors.
+    let second = second.get(..SECTOR_BYTES.min(second.len())).unwrap_or_default();
+    let goes_on_with_zeros = head.len() < FRAME_HEADER_BYTES && !second.is_empty() && is_zero(second);
+    let rest = look_through(input, start)?;
+    if rest.nonzero == 0 {
+        return Ok(SegmentEnd::Whole);
+    }
+    let is_write = begins_with_zeros && rest.nonzero >= TELLING_BYTES as u64 || goes_on_with_zeros;
+    if (is_short || is_write) && !rest.frame_follows {
+        return Ok(SegmentEnd::Torn { bytes: rest.end });
+    }
+    Err(Damage::new(name, format!("a batch header {bytes} bytes before its end was changed")).into())
+}
+
+/// What is left of a segment.
+#[derive(Default)]
+struct Rest {
+    /// Bytes that are not zero.
+    nonzero: u64,
+    /// Bytes up to and with the last of them.
+    end: u64,
+    /// Whether a frame begins somewhere: a torn write is the last one, so what comes before a frame is not torn.
+    frame_follows: bool,
+}
+
+/// Looks through the rest of a segment, which begins with `window`, in flat memory.
+fn look_through<R: Read>(input: &mut Input<R>, mut window: Vec<u8>) -> Result<Rest, ReadError> {
+    let mut rest = Rest::default();
+    // Offset of the window, and how much of it was looked at before.
+    let (mut at, mut known) = (0u64, 0usize);
+    loop {
+        let fresh = window.get(known..).unwrap_or_default();
+        if !is_zero(fresh) {
+            rest.nonzero += fresh.iter().filter(|byte| **byte != 0).count() as u64;
+            let last = window.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            rest.end = at + last as u64;
+            rest.frame_follows |= window
+                .windows(FRAME_HEADER_BYTES)
+                .any(|header| header.starts_with(FRAME_MAGIC) && parse_frame_header(header).is_some());
+        }
+        if input.left == 0 {
+            return Ok(rest);
+        }
+        let keep = window.len().min(FRAME_HEADER_BYTES - 1);
+        let gone = window.len() - keep;
+        window.drain(..gone);
+        (at, known) = (at + gone as u64, keep);
+        let step = usize::try_from(input.left).unwrap_or(usize::MAX).min(TAIL_STEP_BYTES);
+        input.take(step, &mut window)?;
+    }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    // Without a way out in the middle of a piece, so that many bytes are looked at at once.
+    bytes.chunks(SECTOR_BYTES).all(|piece| piece.iter().fold(0, |any, byte| any | byte) == 0)
+}
+
+/// Bytes from `at` to the end of its sector.
+fn sector_rest(at: u64) -> usize {
+    SECTOR_BYTES - usize::try_from(at % SECTOR_BYTES as u64).unwrap_or(0)
+}
+
+/// Whether one of the sectors that a frame at `at` covers was never written.
+fn lacks_a_sector(frame: &[u8], at: u64) -> bool {
+    let (head, others) = frame.split_at_checked(sector_rest(at)).unwrap_or((frame, &[]));
+    let mut pieces = std::iter::once(head).chain(others.chunks(SECTOR_BYTES));
+    pieces.any(|piece| piece.len() >= TELLING_BYTES && is_zero(piece))
 }
 
 impl SegmentEnd {
@@ -303,6 +405,80 @@ mod tests {
             assert!(scan_bytes(&changed, 5).is_err(), "bit {bit}");
         }
         assert!(scan_bytes(&bytes, 6).is_err(), "another segment's name");
+    }
+
+    /// A segment of frames large enough for several sectors, and where its frames begin and end.
+    fn long_segment(frames: u64) -> (Vec<u8>, Vec<usize>) {
+        let mut bytes = segment_header(0, &ledger::leaf_hash(b"")).to_vec();
+        let mut ends = vec![bytes.len()];
+        for first in 0..frames {
+            let body = [&[4, 176][..], &[7; 1200]].concat();
+            push_frame(&mut bytes, first, 1, &body, "note\n").unwrap();
+            ends.push(bytes.len());
+        }
+        (bytes, ends)
+    }
+
+    fn read(bytes: &[u8]) -> Result<(u64, SegmentEnd), String> {
+        let mut input = Input { file: bytes, left: bytes.len() as u64, path: PathBuf::new() };
+        let mut frames = 0;
+        let end = read_frames(&mut input, "wal", 0, &mut |_| {
+            frames += 1;
+            Ok(())
+        });
+        end.map(|end| (frames, end)).map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn zeros_after_the_last_frame_are_its_end_and_anything_in_them_is_damage() {
+        let (bytes, _) = long_segment(3);
+        for zeros in [0, 1, 31, 32, 33, 4_096, 200_000] {
+            let ahead = [bytes.as_slice(), &vec![0; zeros]].concat();
+            assert_eq!(read(&ahead), Ok((3, SegmentEnd::Whole)), "{zeros}");
+        }
+        let ahead = [bytes.as_slice(), &vec![0; 4_096]].concat();
+        for bit in 0..ahead.len() * 8 {
+            let mut changed = ahead.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(read(&changed).is_err(), "bit {bit}");
+        }
+        assert_eq!(read(&vec![0; 9_000]), Ok((0, SegmentEnd::Whole)), "named, and nothing written yet");
+    }
+
+    #[test]
+    fn any_sectors_of_the_last_write_may_be_missing_and_of_no_other() {
+        for (lost, last) in [(2, true), (0, false), (1, false)] {
+            let (bytes, ends) = long_segment(3);
+            // The first write holds the segment's header too.
+            let start = if lost == 0 { 0 } else { ends[lost] };
+            let sectors: Vec<usize> = (start / SECTOR_BYTES..ends[lost + 1].div_ceil(SECTOR_BYTES)).collect();
+            for missing in 1..1_u32 << sectors.len() {
+                let mut torn = [bytes.as_slice(), &vec![0; 3_000]].concat();
+                for (i, sector) in sectors.iter().enumerate() {
+                    let range =
+                        (sector * SECTOR_BYTES).max(start)..((sector + 1) * SECTOR_BYTES).min(ends[lost + 1]);
+                    if missing >> i & 1 == 1 {
+                        torn[range].fill(0);
+                    }
+                }
+                match read(&torn) {
+                    Ok((frames, SegmentEnd::Torn { .. })) => assert!(last && frames == 2, "{missing:b}"),
+                    Ok((frames, SegmentEnd::Whole)) => {
+                        assert!(last && frames == 2 && missing.count_ones() as usize == sectors.len());
+                    }
+                    // So little of the last sector that it could be a flipped bit: refused, not dropped.
+                    Err(_) => assert!(!last || ends[3] % SECTOR_BYTES < TELLING_BYTES, "{missing:b}"),
+                }
+            }
+        }
+        for missing in 1..1_u32 << 3 {
+            let (bytes, _) = long_segment(1);
+            let mut torn = [bytes.as_slice(), &vec![0; 3_000]].concat();
+            for sector in (0..3).filter(|sector| missing >> sector & 1 == 1) {
+                torn[sector * SECTOR_BYTES..((sector + 1) * SECTOR_BYTES).min(bytes.len())].fill(0);
+            }
+            assert!(read(&torn).is_ok_and(|(frames, _)| frames == 0), "the first write, {missing:b}");
+        }
     }
 
     #[test]

@@ -4,11 +4,13 @@ use super::error::{Damage, LogError};
 use super::files::{self, Mark, MarkFile};
 use super::publish::Publisher;
 use super::queue::{Batch, Shared};
+use super::sync::lock;
 use super::view::{FrameRef, Head};
 use super::wal::{self, FRAME_BODY_BYTES, FRAME_HEADER_BYTES, ReadError, Segment};
 use ledger::{Checkpoint, Signer, Tree};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
@@ -17,6 +19,11 @@ use std::time::{Duration, Instant};
 pub const SEGMENT_BYTES: u64 = 32 << 20;
 /// ... or this many entries: bounds what is held in memory for it.
 pub const SEGMENT_ENTRIES: u64 = 65_536;
+/// A segment is written over zeros put there ahead if the one before had at least this many bytes. Below that, growing costs little
+/// because it happens seldom.
+const SPARE_BYTES_MIN: u64 = 16 << 10;
+/// The most zeros put there ahead: a full segment and its last batch.
+const SPARE_BYTES_MAX: u64 = SEGMENT_BYTES + (2 << 20);
 /// Segments that may wait for publication before commits wait for it.
 pub const SEGMENTS_WAITING_MAX: usize = 4;
 
@@ -25,6 +32,7 @@ pub const SEGMENTS_WAITING_MAX: usize = 4;
 pub struct Job {
     segment: Segment,
     head: Head,
+    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -107,19 +115,25 @@ impl Writer {
         if self.segment.is_none() {
             self.out.extend_from_slice(&wal::segment_header(first, &tree.root()));
         }
-        let (head, frames) = self.encode(batch, &mut tree, first, written)?;
+        let (head, frames, ends) = self.encode(batch, &mut tree, first, written)?;
         let path = dir.join(wal::segment_name(first));
         let fail = |error: &std::io::Error| LogError::from_io(error, &path);
         let fresh = self.segment.is_none();
         if fresh {
-            let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(|e| fail(&e))?;
+            let file = self.new_segment(&dir, &path).map_err(|e| fail(&e))?;
             let due = self.publish_every.map(|every| Instant::now() + every);
             self.segment = Some(OpenSegment { first, file, bytes: 0, due });
         }
         let Some(segment) = &mut self.segment else { return Err(LogError::Closed) };
         let started = Instant::now();
-        segment.file.write_all(&self.out).map_err(|e| fail(&e))?;
-        segment.file.sync_data().map_err(|e| fail(&e))?;
+        // Almost always one. A frame is written when the one before it is on the disk: what is torn is then always the last one.
+        let mut from = 0;
+        for end in ends {
+            let frame = self.out.get(from..end).unwrap_or_default();
+            segment.file.write_all(frame).map_err(|e| fail(&e))?;
+            segment.file.sync_data().map_err(|e| fail(&e))?;
+            from = end;
+        }
         if fresh {
             files::sync_dir(&dir.join(files::WAL)).map_err(|e| fail(&e))?;
         }
@@ -142,15 +156,24 @@ impl Writer {
         Ok(())
     }
 
-    /// Frames of about [`FRAME_BODY_BYTES`] into `out`, each with the signed checkpoint after it.
+    /// A new segment: zeros that are ready, or an empty file.
+    fn new_segment(&self, dir: &Path, path: &Path) -> io::Result<File> {
+        let spare = lock(&self.shared.spare).take();
+        if let Some(file) = spare.filter(|_| fs::rename(dir.join(files::SPARE), path).is_ok()) {
+            return Ok(file);
+        }
+        OpenOptions::new().write(true).create_new(true).open(path)
+    }
+
+    /// Frames of about [`FRAME_BODY_BYTES`] into `out`, each with the signed checkpoint after it; and where in `out` each ends.
     fn encode(
         &mut self,
         batch: &Batch,
         tree: &mut Tree,
         segment: u64,
         written: u64,
-    ) -> Result<(Head, Vec<FrameRef>), LogError> {
-        let mut frames = Vec::new();
+    ) -> Result<(Head, Vec<FrameRef>, Vec<usize>), LogError> {
+        let (mut frames, mut ends) = (Vec::new(), Vec::new());
         let (mut body, mut leaves) = (batch.body.as_slice(), batch.leaves.as_slice());
         let mut head = self.shared.view.head();
         while !leaves.is_empty() {
@@ -166,6 +189,7 @@ impl Writer {
             let body_at = written + (self.out.len() + FRAME_HEADER_BYTES) as u64;
             wal::push_frame(&mut self.out, first, hashes.len(), now, &note)
                 .ok_or_else(|| Damage::new(wal::segment_name(segment), "a batch is larger than its limit"))?;
+            ends.push(self.out.len());
             frames.push(FrameRef {
                 first,
                 segment,
@@ -175,7 +199,7 @@ impl Writer {
             head = Head { size: tree.size(), root, checkpoint: note.into() };
             (body, leaves) = (later, rest);
         }
-        Ok((head, frames))
+        Ok((head, frames, ends))
     }
 
     /// Closes the open segment and hands it to the publisher, waiting while too many are before it.
@@ -187,8 +211,8 @@ impl Writer {
             return Err(error);
         }
         self.shared.advance(|progress| progress.waiting += 1);
-        let job =
-            Job { segment: Segment { first: segment.first, newest: false }, head: self.shared.view.head() };
+        let (first, bytes) = (segment.first, segment.bytes);
+        let job = Job { segment: Segment { first, newest: false }, head: self.shared.view.head(), bytes };
         self.jobs.send(job).map_err(|_| LogError::Closed)
     }
 }
@@ -215,7 +239,15 @@ pub fn run_publisher(shared: &Shared, mut publisher: Publisher, jobs: &Receiver<
             }),
             Err(error) => return shared.end(log_error(error)),
         }
+        if job.bytes >= SPARE_BYTES_MIN && lock(&shared.spare).is_none() {
+            // The next segment will be about as large as this one. Without room for zeros it grows as it is written.
+            let spare =
+                files::make_spare(shared.view.dir(), (job.bytes + job.bytes / 4).min(SPARE_BYTES_MAX));
+            *lock(&shared.spare) = spare.ok();
+        }
     }
+    *lock(&shared.spare) = None;
+    files::remove_spare(shared.view.dir());
 }
 
 fn log_error(error: ReadError) -> LogError {

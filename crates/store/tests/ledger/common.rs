@@ -33,7 +33,7 @@ pub fn entry(name: &str) -> Vec<u8> {
     bytes
 }
 
-/// Every file below `dir` that is not empty, sorted.
+/// Every file of the log in `dir` that is not empty, sorted. Zeros that wait to become a segment are no part of it yet.
 pub fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_owned()];
@@ -42,7 +42,7 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.metadata().unwrap().len() > 0 {
+            } else if path.metadata().unwrap().len() > 0 && !path.ends_with("spare") {
                 found.push(path);
             }
         }

@@ -84,7 +84,11 @@ fn main() {
             (after.entries - before.entries) / commits,
             (after.sync_time - before.sync_time).as_micros() / u128::from(commits)
         );
-        println!("         ratio {:.2}", full.rate() / plain.rate());
+        println!(
+            "         ratio {:.2}, by processor time {:.2}",
+            full.rate() / plain.rate(),
+            plain.cpu_us() / full.cpu_us()
+        );
         rounds.push((plain.rate(), full.rate()));
     }
     rounds.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));
@@ -187,20 +191,21 @@ fn remote(fixture: &Fixture, bodies: &[String], seconds: usize) {
             "   added p50 beside the commit wait: {} us",
             full.at(50) as i64 - plain.at(50) as i64 - wait_us as i64
         );
-        if let Some((address, _)) = &proxy {
+        if let Some((address, ..)) = &proxy {
             let target = Target { address: *address, requests: Arc::clone(&direct.requests), _server: None };
             let run = target.closed_loop(connections, seconds, usize::MAX);
             println!("   nginx   {}; added p50 {} us", run.line(), run.at(50) as i64 - plain.at(50) as i64);
         }
     }
-    if let Some((_, mut child)) = proxy {
-        let _ = child.kill();
-        let _ = child.wait();
+    if let Some((_, mut run, mut stop)) = proxy {
+        // Asked to end, not killed: its workers would live on, and hold our output open.
+        let _ = stop.status();
+        let _ = run.wait();
     }
 }
 
-/// A plain nginx in front of `upstream`, where nginx is installed.
-fn nginx(upstream: SocketAddr) -> Option<(SocketAddr, std::process::Child)> {
+/// A plain nginx in front of `upstream`, where nginx is installed; and the command that ends it.
+fn nginx(upstream: SocketAddr) -> Option<(SocketAddr, std::process::Child, std::process::Command)> {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let dir = tempfile::tempdir().unwrap().keep();
     let config = dir.join("nginx.conf");
@@ -219,11 +224,23 @@ fn nginx(upstream: SocketAddr) -> Option<(SocketAddr, std::process::Child)> {
         println!("nginx is not installed: not compared");
         return None;
     };
-    let child = std::process::Command::new(binary).arg("-c").arg(&config).arg("-p").arg(&dir).spawn().ok()?;
+    let command = || {
+        let mut command = std::process::Command::new(binary);
+        command.arg("-c").arg(&config).arg("-p").arg(&dir);
+        command.stdout(std::process::Stdio::null());
+        command
+    };
+    let mut child = command().spawn().ok()?;
     while std::net::TcpStream::connect(address).is_err() {
+        if let Ok(Some(status)) = child.try_wait() {
+            println!("nginx ended by itself ({status}): not compared");
+            return None;
+        }
         std::thread::yield_now();
     }
-    Some((address, child))
+    let mut stop = command();
+    stop.args(["-s", "stop"]);
+    Some((address, child, stop))
 }
 
 fn serve_gateway(gateway: &Arc<Gateway>) -> Server {
@@ -299,11 +316,13 @@ struct Sample {
 struct Cpu {
     serve_ns: u64,
     ledger_ns: u64,
+    client_ns: u64,
 }
 
 impl Cpu {
     fn now() -> Self {
-        let mut cpu = Self { serve_ns: 0, ledger_ns: 0 };
+        let mut cpu = Self { serve_ns: 0, ledger_ns: 0, client_ns: 0 };
+        let client = std::process::id().to_string();
         for task in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
             let read = |file: &str| std::fs::read_to_string(task.path().join(file)).unwrap_or_default();
             let ns = read("schedstat").split(' ').next().and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);
@@ -312,13 +331,19 @@ impl Cpu {
                 cpu.serve_ns += ns;
             } else if name.starts_with("ledger-") {
                 cpu.ledger_ns += ns;
+            } else if task.file_name() == client.as_str() {
+                cpu.client_ns += ns;
             }
         }
         cpu
     }
 
     fn since(self, before: Self) -> Self {
-        Self { serve_ns: self.serve_ns - before.serve_ns, ledger_ns: self.ledger_ns - before.ledger_ns }
+        Self {
+            serve_ns: self.serve_ns - before.serve_ns,
+            ledger_ns: self.ledger_ns - before.ledger_ns,
+            client_ns: self.client_ns - before.client_ns,
+        }
     }
 }
 
@@ -353,13 +378,20 @@ impl Run {
         let refused = if self.refused > 0 { format!(", {} not 200", self.refused) } else { String::new() };
         let each = |ns: u64| ns as f64 / 1e3 / self.samples.len().max(1) as f64;
         format!(
-            "{:>6.0} requests/s, p50 {} us, p99 {} us, CPU {:.1} us/request in workers, {:.1} in the ledger{refused}",
+            "{:>6.0} requests/s, p50 {} us, p99 {} us, CPU us/request: {:.1} workers, {:.1} ledger, {:.1} client{refused}",
             self.rate(),
             self.at(50),
             self.at(99),
             each(self.cpu.serve_ns),
-            each(self.cpu.ledger_ns)
+            each(self.cpu.ledger_ns),
+            each(self.cpu.client_ns)
         )
+    }
+
+    /// Processor time of a request, all threads of this process: what bounds the requests/s where nobody waits for the disk.
+    fn cpu_us(&self) -> f64 {
+        let all = self.cpu.serve_ns + self.cpu.ledger_ns + self.cpu.client_ns;
+        all as f64 / 1e3 / self.samples.len().max(1) as f64
     }
 }
 

@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_clean_receipt_is_short_and_a_doubt_says_why() {
-        let verdict = |instance: &str, outcome| GuardVerdict {
+        let verdict = |instance: &'static str, outcome| GuardVerdict {
             instance: instance.into(),
             check: "G001".into(),
             mode: GuardMode::Flag,

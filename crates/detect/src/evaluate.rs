@@ -60,7 +60,7 @@ pub fn evaluate(set: &GuardSet, data: &Reference, client: &ClientId, system: &Sy
     let mut counts: BTreeMap<String, (usize, usize, usize)> = BTreeMap::new();
     let mut count = |verdicts: &[domain::GuardVerdict]| {
         for v in verdicts {
-            let (flagged, unsure, rows) = counts.entry(v.instance.clone()).or_default();
+            let (flagged, unsure, rows) = counts.entry(v.instance.to_string()).or_default();
             *flagged += usize::from(v.outcome.worst().is_some_and(|s| s >= domain::Severity::Medium));
             *unsure += usize::from(matches!(v.outcome, domain::Outcome::Inconclusive { .. }));
             *rows += 1;

@@ -84,7 +84,7 @@ impl<'a> Round<'a> {
     /// Runs one guard if it is on, with its time measured.
     fn run(
         &mut self,
-        (name, entry, common): (&str, &Entry, Common),
+        (name, entry, common): (&'static str, &'static Entry, Common),
         check: impl FnOnce(&Watch<'_>) -> Outcome,
     ) {
         if !common.enabled {
@@ -99,8 +99,8 @@ impl<'a> Round<'a> {
             outcome = outcome.and(Outcome::inconclusive(entry.id, late));
         }
         self.verdicts.push(GuardVerdict {
-            instance: name.to_owned(),
-            check: entry.id.to_owned(),
+            instance: name.into(),
+            check: entry.id.into(),
             mode: common.mode,
             on_inconclusive: common.on_inconclusive,
             outcome,

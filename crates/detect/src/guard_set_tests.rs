@@ -53,8 +53,8 @@ fn nan_is_blocked_wherever_it_stands() {
 fn every_instance_has_a_name_of_its_own_and_runs() {
     let mut bench = Bench::table();
     let row = patients(1, 5).inputs.row(0).to_vec();
-    let mut ran: Vec<String> = bench.ask("ward", &row).into_iter().map(|v| v.instance).collect();
-    ran.extend(bench.reply("ward", &[0.01, 0.99]).into_iter().map(|v| v.instance));
+    let mut ran: Vec<String> = bench.ask("ward", &row).into_iter().map(|v| v.instance.into_owned()).collect();
+    ran.extend(bench.reply("ward", &[0.01, 0.99]).into_iter().map(|v| v.instance.into_owned()));
     let listed: Vec<String> = bench.set.instances().iter().map(|i| i.name.to_owned()).collect();
     assert_eq!(ran, listed);
     let (requests, replies): (Vec<_>, Vec<_>) =

@@ -1,5 +1,6 @@
 //! What the guards said of one exchange, and what the caller should make of the answer.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -80,9 +81,9 @@ impl fmt::Display for Advice {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuardVerdict {
     /// Name of the instance in the configuration, for example `clinical-range`.
-    pub instance: String,
+    pub instance: Cow<'static, str>,
     /// Catalogue id of its kind.
-    pub check: String,
+    pub check: Cow<'static, str>,
     /// What it may do.
     pub mode: GuardMode,
     /// What its doubt counts as.

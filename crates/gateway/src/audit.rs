@@ -381,7 +381,7 @@ fn notes(verdicts: &[GuardVerdict]) -> Vec<GuardNote> {
                     places.push(name);
                 }
             }
-            GuardNote { instance: v.instance.clone(), outcome: v.outcome.word().to_owned(), places }
+            GuardNote { instance: v.instance.to_string(), outcome: v.outcome.word().to_owned(), places }
         })
         .collect()
 }
@@ -391,7 +391,7 @@ fn messages(verdicts: &[GuardVerdict]) -> Vec<Message> {
     for verdict in verdicts {
         if let Outcome::Inconclusive { doubt, .. } = &verdict.outcome {
             all.push(Message {
-                instance: verdict.instance.clone(),
+                instance: verdict.instance.to_string(),
                 check: doubt.check.clone(),
                 severity: "inconclusive".to_owned(),
                 message: doubt.reason.clone(),
@@ -399,7 +399,7 @@ fn messages(verdicts: &[GuardVerdict]) -> Vec<Message> {
             });
         }
         all.extend(verdict.outcome.findings().iter().take(MESSAGES_MAX).map(|finding| Message {
-            instance: verdict.instance.clone(),
+            instance: verdict.instance.to_string(),
             check: finding.check.clone(),
             severity: finding.severity.to_string(),
             message: finding.message.clone(),

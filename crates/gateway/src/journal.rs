@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use store::log::{Log, LogError};
 
@@ -18,7 +19,16 @@ pub enum JournalError {
 }
 
 /// Ends when an entry is durable, or is known not to be.
-pub type Durable = Pin<Box<dyn Future<Output = Result<(), JournalError>> + Send>>;
+#[must_use = "an entry counts only once this has ended"]
+pub struct Durable(store::log::Durable);
+
+impl Future for Durable {
+    type Output = Result<(), JournalError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|done| done.map(|_| ()).map_err(|error| sort(&error)))
+    }
+}
 
 /// An entry that has its position and is on its way to the disk.
 pub struct Pending {
@@ -41,8 +51,7 @@ impl Journal for Log {
     fn append(&self, entry: &[u8]) -> Result<Pending, JournalError> {
         let appended = Log::append(self, entry).map_err(|e| sort(&e))?;
         let index = appended.index();
-        let durable = Box::pin(async move { appended.durable().await.map(|_| ()).map_err(|e| sort(&e)) });
-        Ok(Pending { index, durable })
+        Ok(Pending { index, durable: Durable(appended.durable()) })
     }
 }
 

@@ -111,7 +111,7 @@ fn settle<T>(screening: Screening<T>, all: &mut Vec<GuardVerdict>) -> Result<Scr
             Ok(screened)
         }
         Screening::Blocked { verdicts } => {
-            let blocking = verdicts.iter().filter(|v| v.blocks()).map(|v| v.instance.clone()).collect();
+            let blocking = verdicts.iter().filter(|v| v.blocks()).map(|v| v.instance.to_string()).collect();
             all.extend(verdicts);
             Err(blocking)
         }
@@ -120,8 +120,8 @@ fn settle<T>(screening: Screening<T>, all: &mut Vec<GuardVerdict>) -> Result<Scr
 
 fn fault() -> GuardVerdict {
     GuardVerdict {
-        instance: FAULT.to_owned(),
-        check: "E016".to_owned(),
+        instance: FAULT.into(),
+        check: "E016".into(),
         mode: GuardMode::Block,
         on_inconclusive: OnInconclusive::Block,
         outcome: Outcome::inconclusive("E016", "a guard failed with a fault of the program"),

@@ -175,7 +175,7 @@ impl Met {
 
     /// True when any of these did.
     pub fn flagged_by_any(&self, instances: &[&str]) -> bool {
-        self.found(|v| instances.contains(&v.instance.as_str()))
+        self.found(|v| instances.contains(&v.instance.as_ref()))
     }
 
     /// True when a message of the instance contains the text.

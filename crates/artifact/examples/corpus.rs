@@ -2,6 +2,9 @@
 //!
 //! `cargo run --release -p artifact --example corpus -- CORPUS [--list] [--only TEXT]`, where CORPUS is a folder with
 //! `manifest.csv` (columns path, label, format, technique). Links are never followed.
+//!
+//! A malicious file counts as found *with a right technique* when one of its findings of severity medium and above is of a
+//! rule that [`RIGHT`] names for the technique that the manifest states.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use artifact::{Limits, Member, Part, Verdict, scan, scan_members};
+use domain::Severity;
 
 #[derive(Default)]
 struct Row {
@@ -23,6 +27,65 @@ struct Row {
     clean: u32,
     inconclusive: u32,
     found: u32,
+    right: u32,
+}
+
+/// Rules that a pickle can be right about, whatever carries it: what it does when it is loaded, or how it hides that.
+const PICKLE: &[&str] =
+    &["S001", "S002", "S003", "S004", "S005", "S006", "S007", "S008", "S009", "S010", "S011", "S012", "S013"];
+/// Rules about containers whose readers disagree, or that hide or hold something they should not.
+const CONTAINER: &[&str] = &["S030", "S031", "S032", "S033", "S034", "S037", "S041", "S044", "S046"];
+
+/// Which rules say the right thing, by the beginning of the manifest's technique; the first that fits counts. Narrow where the
+/// technique is narrow: a pickle that opens a connection is not rightly called one that hides.
+const RIGHT: &[(&str, &[&[&str]])] = &[
+    ("pkl-gadget-exec", &[&["S001", "S005", "S006", "S007", "S008", "S009", "S010", "S011"]]),
+    ("pkl-gadget-net", &[&["S004", "S001", "S006", "S008"]]),
+    ("pkl-gadget-file", &[&["S002", "S003", "S001", "S007", "S008", "S011"]]),
+    ("pkl-dos", &[&["S013", "S011"]]),
+    ("pkl-computed-name", &[&["S010", "S009", "S001", "S005"]]),
+    ("pkl-", &[PICKLE, CONTAINER]),
+    ("joblib", &[PICKLE]),
+    ("numpy", &[PICKLE, &["S042", "S033"]]),
+    ("torch-container-bypass", &[PICKLE, CONTAINER]),
+    ("torchscript", &[PICKLE, &["S045", "S044"]]),
+    ("torch", &[PICKLE]),
+    ("archive-bomb", &[&["S034", "S013"]]),
+    ("archive-symlink", &[&["S031", "S030"]]),
+    ("archive-nested", &[PICKLE, CONTAINER, &["S100"]]),
+    ("zip-slip", &[&["S030", "S031"]]),
+    ("gguf-ssti", &[&["S100", "S101"]]),
+    ("gguf-template-backdoor", &[&["S102", "S103"]]),
+    ("gguf-embedded", &[PICKLE, &["S061", "S063", "S037", "S039", "S033"]]),
+    ("gguf-struct", &[&["S064", "S033"]]),
+    ("jinja-ssti", &[&["S100", "S101"]]),
+    ("h5-external", &[&["S076", "S079"]]),
+    ("h5-lambda", &[&["S073", "S074"]]),
+    ("keras-external-file", &[&["S075", "S076"]]),
+    ("keras-gadget", &[&["S074", "S075", "S077", "S073"]]),
+    ("keras-hidden", &[&["S078"], CONTAINER, PICKLE]),
+    ("keras-lambda", &[&["S073", "S074"]]),
+    ("keras-torchwrapper", &[&["S077"], PICKLE]),
+    ("onnx-customop", &[&["S066"]]),
+    ("onnx-embedded", &[PICKLE, &["S061", "S062", "S063", "S037", "S039"]]),
+    ("onnx-external", &[&["S065"]]),
+    ("safetensors-meta", &[PICKLE, &["S061", "S062", "S063", "S047"]]),
+    ("safetensors-struct", &[&["S060", "S033", "S041"], PICKLE]),
+    ("tf-fileop", &[&["S068", "S071"]]),
+    ("tf-path", &[&["S068", "S070", "S071", "S073", "S074"]]),
+    ("tf-pyfunc", &[&["S069"]]),
+    ("config-code", &[&["S104", "S107", "S108", "S111", "S116"], PICKLE]),
+    ("hf-repo", &[&["S100", "S109", "S111", "S110"], PICKLE]),
+    ("xml", &[&["S080", "S081"]]),
+    // Each sample is of another format: what the rules of that format say.
+    ("other", &[PICKLE, &["S086", "S087", "S085"]]),
+];
+
+/// Whether one of the findings says what the manifest says.
+fn says_so(part: &Part, technique: &str) -> bool {
+    let Some((_, rules)) = RIGHT.iter().find(|(start, _)| technique.starts_with(start)) else { return false };
+    part.all_findings()
+        .any(|f| f.severity >= Severity::Medium && rules.iter().any(|some| some.contains(&f.check.as_str())))
 }
 
 fn main() {
@@ -53,6 +116,14 @@ fn main() {
             Verdict::Found => row.found += 1,
         }
         let right = if label == "malicious" { Verdict::Found } else { Verdict::Clean };
+        if verdict == Verdict::Found && label == "malicious" {
+            if says_so(&part, technique) {
+                row.right += 1;
+            } else {
+                println!("{technique} {path}: found, but not as that");
+                explain(&part);
+            }
+        }
         if verdict != right || only.is_some() {
             println!("{label} {technique} {path}: {} ({})", verdict.as_str(), part.format);
             if list || only.is_some() {
@@ -60,33 +131,40 @@ fn main() {
             }
         }
     }
+    print_table(&table);
+    println!("slowest: {:.3} s {}", slowest.0, slowest.1);
+}
+
+/// The figures, a line for each technique and for each label.
+fn print_table(table: &BTreeMap<(String, String), Row>) {
     println!(
-        "\n{:<10} {:<26} {:>5} {:>6} {:>6} {:>6}",
-        "label", "technique", "files", "found", "inconc", "clean"
+        "\n{:<10} {:<26} {:>5} {:>6} {:>6} {:>6} {:>6}",
+        "label", "technique", "files", "found", "right", "inconc", "clean"
     );
     let mut sums: BTreeMap<String, Row> = BTreeMap::new();
-    for ((label, technique), row) in &table {
+    for ((label, technique), row) in table {
         println!(
-            "{label:<10} {technique:<26} {:>5} {:>6} {:>6} {:>6}",
-            row.files, row.found, row.inconclusive, row.clean
+            "{label:<10} {technique:<26} {:>5} {:>6} {:>6} {:>6} {:>6}",
+            row.files, row.found, row.right, row.inconclusive, row.clean
         );
         let sum = sums.entry(label.clone()).or_default();
         sum.files += row.files;
         sum.found += row.found;
+        sum.right += row.right;
         sum.inconclusive += row.inconclusive;
         sum.clean += row.clean;
     }
     for (label, sum) in sums {
         let percent = |n: u32| f64::from(n) * 100.0 / f64::from(sum.files);
         println!(
-            "{label}: {} files, found {:.2} %, inconclusive {:.2} %, clean {:.2} %",
+            "{label}: {} files, found {:.2} %, with a right technique {:.2} %, inconclusive {:.2} %, clean {:.2} %",
             sum.files,
             percent(sum.found),
+            percent(sum.right),
             percent(sum.inconclusive),
             percent(sum.clean)
         );
     }
-    println!("slowest: {:.3} s {}", slowest.0, slowest.1);
 }
 
 fn explain(part: &Part) {

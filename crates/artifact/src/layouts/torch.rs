@@ -60,7 +60,9 @@ const SOURCE_MAX: u64 = 32 << 20;
 pub(super) struct Torch;
 
 /// Files that make a folder the root of a PyTorch archive.
-const MARKS: [&str; 4] = ["/data.pkl", "/constants.pkl", "/archive_format", "/.format_version"];
+const MARKS: [&str; 5] = ["/data.pkl", "/constants.pkl", "/archive_format", "/.format_version", PACKAGE];
+/// What only `torch.package` writes: the modules that a package expects on the machine that loads it.
+const PACKAGE: &str = "/.data/extern_modules";
 
 /// The folder in which the pickle is.
 fn root<'a>(listing: &'a Listing<'_>) -> Option<&'a str> {
@@ -73,6 +75,9 @@ fn root<'a>(listing: &'a Listing<'_>) -> Option<&'a str> {
 /// Below the root: whether this is raw storage.
 fn is_storage(path: &str) -> bool {
     let Some((folder, file)) = path.rsplit_once('/') else { return false };
+    if let (".data", Some(number)) = (folder, file.strip_suffix(".storage")) {
+        return number.bytes().all(|b| b.is_ascii_digit());
+    }
     let known = matches!(
         folder,
         "data" | "constants" | "tensors" | "traced_inputs" | "data/weights" | "data/constants"
@@ -103,6 +108,8 @@ impl Layout for Torch {
             "TorchScript"
         } else if graph {
             "PyTorch export"
+        } else if listing.get(&format!("{root}{PACKAGE}")).is_some() {
+            "PyTorch package"
         } else {
             "PyTorch"
         };

@@ -36,6 +36,23 @@ pub(super) fn constructs(heap: &Heap, source: &dyn Source, args: Val, effect: Ef
         && any_text(heap, source, args, 3, &mut |_| Some("")).is_some()
 }
 
+/// Whether one of the arguments is an address on another machine: what opens files by name fetches or sends it then.
+pub(super) fn elsewhere(heap: &Heap, source: &dyn Source, args: Val) -> bool {
+    any_text(heap, source, args, 2, &mut |text| is_elsewhere(text).then_some("")).is_some()
+}
+
+fn is_elsewhere(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|s| SCHEMES.iter().any(|known| s.eq_ignore_ascii_case(known)))
+        || (text.starts_with("\\\\") && text.len() > 4)
+}
+
+/// Schemes that file-opening functions of Python's libraries follow to other machines.
+const SCHEMES: [&str; 16] = [
+    "http", "https", "ftp", "ftps", "sftp", "ssh", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hdfs",
+    "webhdfs", "smb",
+];
+
 /// Whether the arguments hold nothing but text, bytes, `None` and containers of these: no number, no array, no object.
 pub(super) fn only_text(heap: &Heap, value: Val, levels: u32) -> bool {
     match heap.view(value) {
@@ -294,6 +311,9 @@ mod tests {
         for plain in ["gini", "id of the patient"[3..].trim(), "l2", "k-means++", "echo", "cat"] {
             assert!(!is_command(plain), "{plain}");
         }
+        assert!(
+            is_elsewhere("S3://b/k") && is_elsewhere(r"\\host\share") && !is_elsewhere("file:///etc/passwd")
+        );
         assert!(is_address("https://example.org") && is_address("10.0.0.1") && !is_address("1.2.3"));
         assert!(
             is_path("/etc/passwd")

@@ -60,6 +60,14 @@ fn a_call_is_shown_as_it_would_happen() {
 }
 
 #[test]
+fn a_reader_that_is_given_an_address_reaches_the_network() {
+    let reads = |what: &str| whole(&call(&global("pandas", "read_csv"), &[text(what)]));
+    check(&reads("/etc/passwd"), Verdict::Found, "S002");
+    check(&reads("https://vendor.example/x"), Verdict::Found, "S004");
+    check(&whole(&call(&global("builtins", "open"), &[text(r"\\host\share\x")])), Verdict::Found, "S004");
+}
+
+#[test]
 fn every_opcode_that_calls_is_followed() {
     for pickle in [
         b"cos\nsystem\n(S'id'\ntR.".to_vec(),

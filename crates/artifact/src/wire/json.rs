@@ -1,10 +1,12 @@
 //! JSON (RFC 8259) read strictly, token by token, from a source of any size.
 //!
 //! The usual parsers keep the last of two equal keys and forget the first. Two readers of the same file then see two
-//! different models, so this one reports every duplicate, at every level.
+//! different models, so this one reports every duplicate, at every level. It is for formats that are defined as JSON and nothing else;
+//! settings that people write, with comments and several documents in one file, are read by `text::json` into the tree that YAML
+//! has too.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use crate::{ReadError, Source};
 
@@ -97,7 +99,9 @@ pub(crate) struct Reader<'a> {
     next: usize,
     levels: Vec<Level>,
     expect: Expect,
-    hasher: RandomState,
+    /// Without a random seed: the same text has the same duplicates everywhere, and whoever finds two keys of one hash only has a
+    /// file of their own refused.
+    hasher: BuildHasherDefault<DefaultHasher>,
     /// Python's `NaN` and `Infinity` are let through; RFC 8259 has neither.
     lenient: bool,
 }
@@ -113,7 +117,7 @@ impl<'a> Reader<'a> {
             next: 0,
             levels: Vec::new(),
             expect: Expect::Value,
-            hasher: RandomState::new(),
+            hasher: BuildHasherDefault::default(),
             lenient: false,
         }
     }

@@ -50,8 +50,13 @@ impl Judge {
         if (call.new && known.basis != Basis::Table) || (doubtful && !speaks) || ordinary {
             return true;
         }
-        let (rule, what) = of_effect(known.effect);
-        let severity = if call.new { Severity::Medium } else { severity(known.effect) };
+        // What opens a path opens it on another machine when the path is an address there.
+        let effect = match known.effect {
+            Effect::Reads | Effect::Writes if looks::elsewhere(heap, source, call.args) => Effect::Network,
+            effect => effect,
+        };
+        let (rule, what) = of_effect(effect);
+        let severity = if call.new { Severity::Medium } else { severity(effect) };
         let message = || format!("the pickle {what} when it is loaded: `{}`", call.show(heap, source));
         self.see_once(subject, rule, severity, call.at, message);
         true

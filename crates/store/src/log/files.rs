@@ -20,7 +20,7 @@ pub const MARK: &str = "acknowledged";
 /// Zeros on their way to become a segment; belongs to nothing yet.
 pub const SPARE: &str = "spare";
 /// Zeros written to it at once, and between two syncs, so that no other sync waits long behind them.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 const ZEROS_BETWEEN_SYNCS: u64 = 2 << 20;
 /// Lock file, empty.
 const LOCK: &str = "lock";

@@ -1,4 +1,4 @@
-//! L2: exercises: what a strong attacker, a bad day in the clinic or a poisoned training set does to a classifier.
+//! L2: exercises: wh    evasion::ATTACKS.iter().map(|a| a.entry).chain(tabular::ENTRIES.iter().copied()).chain(tabular::ENTRIES.iter().copied())t a strong attacker, a bad day in the clinic or a poisoned training set does to a classifier.
 //!
 //! Everything here computes on rows in the **unit box**: each value in [0, 1], images as pixels over their range, tables
 //! by each feature's declared range. Whoever wires a model in ([`Scores`], [`Gradients`], [`Labels`]) converts to the model's own

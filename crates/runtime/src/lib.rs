@@ -7,6 +7,7 @@
 mod classifier;
 mod differentiable;
 mod error;
+mod forest;
 mod grad;
 mod graph;
 mod kernel;

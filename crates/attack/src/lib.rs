@@ -11,11 +11,13 @@ pub mod access;
 pub mod corruption;
 pub mod evasion;
 pub mod loss;
+pub mod measure;
 pub mod norm;
 pub mod pace;
 pub mod poison;
 pub mod tabular;
 pub mod theft;
+pub mod training;
 
 pub use access::{Cotangent, Fault, Gradients, Labels, Layout, Replies, Rows, Scores, Space};
 pub use norm::{Ball, Norm};
@@ -23,5 +25,5 @@ pub use pace::Pace;
 
 /// Everything this crate can do, for the catalogue.
 pub fn entries() -> impl Iterator<Item = &'static domain::Entry> {
-    evasion::ATTACKS.iter().map(|a| a.entry)
+    evasion::ATTACKS.iter().map(|a| a.entry).chain(poison::ENTRIES.iter().copied())
 }

@@ -10,11 +10,13 @@
 pub mod access;
 pub mod corruption;
 pub mod evasion;
+pub mod harden;
 pub mod loss;
 pub mod measure;
 pub mod norm;
 pub mod pace;
 pub mod poison;
+pub mod privacy;
 pub mod tabular;
 pub mod theft;
 pub mod training;
@@ -25,5 +27,6 @@ pub use pace::Pace;
 
 /// Everything this crate can do, for the catalogue.
 pub fn entries() -> impl Iterator<Item = &'static domain::Entry> {
-    evasion::ATTACKS.iter().map(|a| a.entry).chain(poison::ENTRIES.iter().copied())
+    let lists = [poison::ENTRIES, theft::ENTRIES, privacy::ENTRIES, harden::ENTRIES];
+    evasion::ATTACKS.iter().map(|a| a.entry).chain(lists.into_iter().flatten().copied())
 }

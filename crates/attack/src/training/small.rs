@@ -282,6 +282,18 @@ pub(crate) fn table(rows: usize, features: usize, informative: usize, apart: f64
     Generated { rows: values, labels, space: Space { layout: Layout::Table { features }, classes: 2 } }
 }
 
+/// Rows of yes and no whose class is the first of them, save a share `wrong` that only learning by heart gets right.
+pub(crate) fn memorable(rows: usize, features: usize, wrong: f64, seed: u64) -> Generated {
+    let mut rng = numeric::Rng::new(seed, 2);
+    let (mut values, mut labels) = (Vec::new(), Vec::new());
+    for _ in 0..rows {
+        let row: Vec<usize> = (0..features).map(|_| rng.below(2)).collect();
+        labels.push(if rng.uniform() < wrong { 1 - row[0] } else { row[0] });
+        values.extend(row.iter().map(|v| *v as f32));
+    }
+    Generated { rows: values, labels, space: Space { layout: Layout::Table { features }, classes: 2 } }
+}
+
 #[test]
 fn the_test_models_learn_and_their_gradients_are_right() {
     let data = images(200, 6, 0.2, 1);

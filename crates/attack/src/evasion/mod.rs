@@ -21,6 +21,7 @@ mod pgd;
 mod pgd0;
 mod plane;
 mod query;
+mod quiet_pgd;
 mod rays;
 mod run;
 mod saliency;
@@ -63,6 +64,7 @@ pub static ATTACKS: &[&Registered] = &[
     &boundary::ATTACK,
     &sparse_search::ATTACK,
     &rays::ATTACK,
+    &quiet_pgd::ATTACK,
 ];
 
 /// What an attacker must be able to ask.

@@ -16,13 +16,14 @@ const QUERIES: usize = 600;
 const WARM_UP: usize = 200;
 
 /// Guards that may catch a search; uncertainty is left out, since it speaks of many patients anyway.
-const CATCHING: [&str; 6] = [
+const CATCHING: [&str; 7] = [
     "clinical-range",
     "unit-mix-up",
     "out-of-distribution",
     "out-of-distribution-features",
     "query-similarity",
     "extraction",
+    "pixel-noise",
 ];
 
 #[derive(Clone, Copy, PartialEq)]

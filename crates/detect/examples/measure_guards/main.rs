@@ -10,6 +10,7 @@ mod evasion;
 mod extraction;
 mod session;
 mod shifts;
+mod single_shot;
 mod speed;
 
 use std::error::Error;
@@ -122,6 +123,9 @@ fn measure(bench: &Bench, only: &[String]) -> Outcome<()> {
     }
     if is_wanted("shifts") {
         shifts::measure(bench)?;
+    }
+    if is_wanted("single-shot") {
+        single_shot::measure(bench)?;
     }
     if is_wanted("evasion") {
         evasion::measure(bench)?;

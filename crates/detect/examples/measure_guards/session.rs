@@ -34,6 +34,11 @@ impl Victim {
         Ok(Self { model, features, scratch: Scratch::new() })
     }
 
+    /// The model itself.
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// The model's outputs for one row, and its last activations.
     pub fn answer(&mut self, schema: &InputSchema, row: &[f32]) -> Outcome<Answer> {
         let shape = schema.shape(1);

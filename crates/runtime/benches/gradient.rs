@@ -1,7 +1,8 @@
 //! Scores and input gradients per second of CPU time, one thread, for the shared models (or ONNX files named on the
-//! command line) at batch 1, 32 and 256.
+//! command line) at batch 1, 32 and 256 (or the batch sizes named there).
 //!
 //! Prints `name batch forward_per_s both_per_s` lines: rows scored, and rows scored and differentiated, in a CPU second.
+//! With `training` as argument, CPU seconds of one epoch of the small CNN instead.
 //! scripts/bench_gradient.py measures PyTorch on the same shapes.
 #![allow(
     missing_docs,
@@ -10,8 +11,10 @@
     reason = "a program that prints its measurements"
 )]
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use runtime::training::{TrainOptions, Trainable, small_cnn};
 use runtime::{Limits, Model};
 
 /// CPU time of this thread in seconds, from the kernel's scheduler statistics; wall time elsewhere.
@@ -54,13 +57,37 @@ fn files() -> Vec<PathBuf> {
     names.iter().map(|n| shared.join(format!("data/models/{n}.onnx"))).filter(|p| p.exists()).collect()
 }
 
+/// Rows of the training part of PneumoniaMNIST.
+const TRAINING_ROWS: usize = 4_708;
+
+/// CPU seconds of one epoch of the small CNN on as many images as PneumoniaMNIST has for training, batch 32.
+fn training() {
+    let mut rng = numeric::Rng::new(1, 0);
+    let x: Vec<f32> = (0..TRAINING_ROWS * 784).map(|_| rng.uniform() as f32).collect();
+    let y: Vec<usize> = (0..TRAINING_ROWS).map(|_| rng.below(2)).collect();
+    let start = std::time::Instant::now();
+    let mut best = f64::INFINITY;
+    for _ in 0..3 {
+        let mut net = Trainable::fresh(&small_cnn(1, 28, 28, 2), 1).unwrap();
+        let options = TrainOptions { epochs: 1, ..TrainOptions::default() };
+        let before = cpu_seconds(start);
+        net.train(&x, &y, &options, &mut |_| ControlFlow::Continue(())).unwrap();
+        best = best.min(cpu_seconds(start) - before);
+    }
+    println!("training small_cnn, one epoch of {TRAINING_ROWS}: {best:.2} CPU s");
+}
+
 fn main() {
+    if std::env::args().any(|a| a == "training") {
+        return training();
+    }
     for path in files() {
         let model = Model::load(&std::fs::read(&path).unwrap(), &Limits::default()).unwrap();
         let mut gradient = model.differentiate(&model.outputs()[0].name).unwrap();
         let (width, classes) = (gradient.width(), gradient.classes());
         let mut rng = numeric::Rng::new(1, 0);
-        for rows in [1usize, 32, 256] {
+        let named: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+        for rows in if named.is_empty() { vec![1, 32, 256] } else { named } {
             let x: Vec<f32> = (0..rows * width).map(|_| rng.uniform() as f32).collect();
             let d: Vec<f32> = (0..rows * classes).map(|_| rng.normal() as f32).collect();
             let mut out = vec![0.0; x.len()];
@@ -68,8 +95,10 @@ fn main() {
                 std::hint::black_box(gradient.forward(&x, rows).unwrap());
             });
             let both = calls_per_second(|| {
-                gradient.forward(&x, rows).unwrap();
-                gradient.backward(&d, &mut out).unwrap();
+                let mut loss = |first: usize, _: &[f32], to: &mut [f32]| {
+                    to.copy_from_slice(&d[first * classes..][..to.len()]);
+                };
+                gradient.both(&x, rows, &mut loss, &mut out).unwrap();
                 std::hint::black_box(&out);
             });
             let name = path.file_stem().unwrap().to_string_lossy();

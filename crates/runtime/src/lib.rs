@@ -18,13 +18,14 @@ mod plan;
 mod proto;
 mod rewrite;
 mod tensor;
+pub mod training;
 mod value;
 mod wire;
 
 pub use classifier::{Classifier, Head, Reading};
 pub use differentiable::Differentiable;
 pub use error::{LoadError, RunError};
-pub use grad::Gradient;
+pub use grad::{Gradient, Loss};
 pub use graph::{Attribute, Graph, Node, ValueId};
 pub use limits::Limits;
 pub use model::{Model, Summary, fuzz_load};

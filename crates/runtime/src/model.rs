@@ -312,7 +312,7 @@ fn summarise(raw: proto::RawModel, graph_name: String, graph: &Graph) -> Summary
     }
 }
 
-/// Loads arbitrary bytes under tight limits; for fuzzing. Must return for every input.
+/// Loads arbitrary bytes under tight limits, and differentiates what loads; for fuzzing. Must return for every input.
 pub fn fuzz_load(bytes: &[u8]) {
     let limits = Limits {
         file_bytes_max: 4 << 20,
@@ -324,7 +324,14 @@ pub fn fuzz_load(bytes: &[u8]) {
         tree_nodes_max: 100_000,
         ..Limits::default()
     };
-    let _ = Model::load(bytes, &limits);
+    let Ok(model) = Model::load(bytes, &limits) else { return };
+    for output in model.outputs() {
+        if let Ok(mut gradient) = model.differentiate(&output.name) {
+            let (x, mut out) = (vec![0.5; gradient.width()], vec![0.0; gradient.width()]);
+            let mut ones = |_: usize, _: &[f32], d: &mut [f32]| d.fill(1.0);
+            let _ = gradient.both(&x, 1, &mut ones, &mut out);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::tape::{Flow, values_mut};
 use super::unary::relu;
 use crate::error::{OpResult, op_bail};
 use crate::kernel::conv::{Packed, Run};
-use crate::kernel::{Isa, layout};
+use crate::kernel::{Isa, conv_narrow as narrow, layout};
 use crate::ops::conv::{CHUNK_BYTES, Geometry, as_image};
 use crate::ops::{Activation, NodeCtx};
 use crate::tensor::TensorData;
@@ -29,6 +29,12 @@ pub(super) fn compile(ctx: &NodeCtx<'_>) -> Ruled {
     let groups = usize::try_from(ctx.int("group", 1)?).unwrap_or(0).max(1);
     let shape = [oc / groups, *ic, geometry.kernel[0], geometry.kernel[1]];
     let each: usize = shape.iter().product();
+    let is_narrow = groups == 1 && *ic <= NARROW_MAX && geometry.stride == [1, 1];
+    let narrow = is_narrow.then(|| {
+        let [y, x] = [0, 1].map(|d| Phase::all(&geometry, d));
+        let turned = turned(values, shape, y[0], x[0]);
+        narrow::Packed::new(ctx.isa, [*ic, shape[0], y[0].count, x[0].count], &turned)
+    });
     let mut phases = Vec::new();
     for y in Phase::all(&geometry, 0) {
         for x in Phase::all(&geometry, 1) {
@@ -42,7 +48,7 @@ pub(super) fn compile(ctx: &NodeCtx<'_>) -> Ruled {
     }
     let relu = ctx.activation == Activation::Relu;
     let weights_shape = weights.shape.clone();
-    done(Conv { geometry, groups, shape, weights_shape, phases, relu, isa: ctx.isa })
+    done(Conv { geometry, groups, shape, weights_shape, phases, narrow, relu, isa: ctx.isa })
 }
 
 /// The input positions `first, first + s, …` of one dimension that meet the same part of the kernel.
@@ -104,8 +110,12 @@ struct Tile {
     packed: Vec<Packed>,
 }
 
-/// Weights `[oc, ic, kh, kw]` as those of the convolution from gradients of the output to gradients of the input.
-fn flipped(isa: Isa, w: &[f32], [oc, ic, kh, kw]: [usize; 4], y: Phase, x: Phase) -> Packed {
+/// Up to so many input channels the lanes are better filled with output channels.
+const NARROW_MAX: usize = 3;
+
+/// Weights `[oc, ic, kh, kw]` as those of the convolution from gradients of the output to gradients of the input,
+/// `[ic, oc, …]`.
+fn turned(w: &[f32], [oc, ic, kh, kw]: [usize; 4], y: Phase, x: Phase) -> Vec<f32> {
     let mut out = Vec::with_capacity(ic * oc * y.count * x.count);
     for i in 0..ic {
         for o in 0..oc {
@@ -117,7 +127,11 @@ fn flipped(isa: Isa, w: &[f32], [oc, ic, kh, kw]: [usize; 4], y: Phase, x: Phase
             }
         }
     }
-    Packed::new(isa, [ic, oc, y.count, x.count], &out, None)
+    out
+}
+
+fn flipped(isa: Isa, w: &[f32], shape: [usize; 4], y: Phase, x: Phase) -> Packed {
+    Packed::new(isa, [shape[1], shape[0], y.count, x.count], &turned(w, shape, y, x), None)
 }
 
 struct Conv {
@@ -127,6 +141,8 @@ struct Conv {
     shape: [usize; 4],
     weights_shape: Vec<usize>,
     phases: Vec<Tile>,
+    /// For few input channels.
+    narrow: Option<narrow::Packed>,
     relu: bool,
     isa: Isa,
 }
@@ -140,38 +156,64 @@ struct Cut {
     width: usize,
 }
 
-/// Copies a rectangle of channels `[first, first + channels)` of one image into `to` as
-/// `[ceil(channels/block), height, width, block]`, zeros outside. In blocks only whole tensors can be read.
-fn cut(
-    d: &Value,
-    values: &[f32],
-    image: usize,
-    channels: (usize, usize),
-    block: usize,
-    cut: Cut,
-    to: &mut [f32],
-) {
-    let &[_, c, h, w] = &d.shape[..] else { return };
-    let (first, channels) = channels;
-    to.fill(0.0);
-    let signed = |v: usize| isize::try_from(v).unwrap_or(isize::MAX);
-    // The part of the rectangle's columns inside the image.
-    let start = (-cut.left).max(0).unsigned_abs().min(cut.width);
-    let from_x = (cut.left + signed(start)).max(0).unsigned_abs().min(w);
-    let length = (cut.width - start).min(w - from_x);
-    for b in 0..channels.div_ceil(block) {
-        for row in 0..cut.height {
-            let y = cut.top + signed(row);
-            let Some(y) = usize::try_from(y).ok().filter(|y| *y < h) else { continue };
-            let to = &mut to[((b * cut.height + row) * cut.width + start) * block..][..length * block];
-            if d.block == block {
+/// What a phase reads of the gradient, its first input pixel, and how many it has of them.
+type Rectangle = (Cut, [usize; 2], [usize; 2]);
+
+/// A gradient on its way through a convolution.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    d: &'a Value,
+    values: &'a [f32],
+    /// The results that a fused Relu has yet to mask `d` by; in the same layout.
+    mask: Option<&'a [f32]>,
+    first: usize,
+    channels: usize,
+}
+
+impl Source<'_> {
+    /// Copies a rectangle of channels `[first, first + channels)` of one image into `to` as
+    /// `[ceil(channels/block), height, width, block]`, zeros outside. In blocks only whole tensors can be read.
+    fn cut(&self, image: usize, block: usize, cut: Cut, to: &mut [f32]) {
+        let &[_, c, h, w] = &self.d.shape[..] else { return };
+        let signed = |v: usize| isize::try_from(v).unwrap_or(isize::MAX);
+        // The part of the rectangle's columns inside the image.
+        let start = (-cut.left).max(0).unsigned_abs().min(cut.width);
+        let from_x = (cut.left + signed(start)).max(0).unsigned_abs().min(w);
+        let length = (cut.width - start).min(w - from_x);
+        let blocked = self.d.block == block;
+        for (at, to) in to.chunks_exact_mut((cut.width * block).max(1)).enumerate() {
+            let (b, row) = (at / cut.height, at % cut.height);
+            let y = usize::try_from(cut.top + signed(row)).ok().filter(|y| *y < h);
+            let Some(y) = y.filter(|_| b < self.channels.div_ceil(block)) else {
+                to.fill(0.0);
+                continue;
+            };
+            let (left, rest) = to.split_at_mut(start * block);
+            let (middle, right) = rest.split_at_mut(length * block);
+            left.fill(0.0);
+            right.fill(0.0);
+            if blocked {
                 let at = (((image * c.div_ceil(block) + b) * h + y) * w + from_x) * block;
-                to.copy_from_slice(&values[at..][..length * block]);
+                let from = &self.values[at..][..length * block];
+                match self.mask {
+                    None => middle.copy_from_slice(from),
+                    Some(mask) => {
+                        for ((to, d), y) in middle.iter_mut().zip(from).zip(&mask[at..]) {
+                            *to = if *y <= 0.0 { 0.0 } else { *d };
+                        }
+                    }
+                }
                 continue;
             }
-            for lane in 0..block.min(channels - b * block) {
-                let at = ((image * c + first + b * block + lane) * h + y) * w + from_x;
-                for (to, from) in to.iter_mut().skip(lane).step_by(block).zip(&values[at..][..length]) {
+            let lanes = block.min(self.channels - b * block);
+            if lanes < block {
+                middle.fill(0.0);
+            }
+            for lane in 0..lanes {
+                let at = ((image * c + self.first + b * block + lane) * h + y) * w + from_x;
+                for (to, from) in
+                    middle.iter_mut().skip(lane).step_by(block).zip(&self.values[at..][..length])
+                {
                     *to = *from;
                 }
             }
@@ -183,10 +225,17 @@ impl Adjoint for Conv {
     fn back(&mut self, flow: &mut Flow<'_, '_>) -> OpResult<()> {
         let Some(mut d) = flow.dy(0) else { return Ok(()) };
         let y = flow.y(0)?;
+        // The mask of a fused Relu is laid on while copying, if nothing else needs the masked gradient.
+        let lanes = self.isa.lanes();
+        let only_input = !flow.wants(1) && !flow.wants(2) && !flow.wants(3);
+        let late = only_input && self.groups == 1 && y.block == lanes && self.shape[0] >= lanes;
         if self.relu {
             d = flow.like(d, y);
-            relu(values_mut(&mut d)?, y.f32_values()?);
+            if !late {
+                relu(values_mut(&mut d)?, y.f32_values()?);
+            }
         }
+        let mask = if self.relu && late { Some(y.f32_values()?) } else { None };
         if flow.wants(3) {
             let values = d.f32_values()?;
             let mut copy = flow.ctx.take(values.len());
@@ -198,7 +247,8 @@ impl Adjoint for Conv {
             d.shape.insert(2, 1);
         }
         if flow.wants(1) || flow.wants(2) {
-            conv_weights::give(flow, &self.geometry, self.groups, &self.weights_shape, self.isa, &d)?;
+            let (geometry, groups, isa) = (&self.geometry, self.groups, self.isa);
+            conv_weights::Parts { geometry, groups, shape: &self.weights_shape, isa }.give(flow, &d)?;
         }
         if !flow.wants(0) {
             flow.ctx.give_value(d);
@@ -207,7 +257,7 @@ impl Adjoint for Conv {
         let x = flow.x(0)?;
         let image = as_image(x, self.geometry.dims)?;
         let mut dx = if self.groups == 1 {
-            self.single(flow.ctx, &mut d, image)?
+            self.single(flow.ctx, &mut d, mask, image)?
         } else {
             self.grouped(flow.ctx, &mut d, image)?
         };
@@ -222,8 +272,17 @@ impl Adjoint for Conv {
 
 impl Conv {
     /// One group: the gradient of the input in channel blocks.
-    fn single(&self, ctx: &mut Ctx<'_>, d: &mut Value, [n, c, h, w]: [usize; 4]) -> OpResult<Value> {
+    fn single(
+        &self,
+        ctx: &mut Ctx<'_>,
+        d: &mut Value,
+        mask: Option<&[f32]>,
+        [n, c, h, w]: [usize; 4],
+    ) -> OpResult<Value> {
         let lanes = self.isa.lanes();
+        if let (Some(narrow), true) = (&self.narrow, d.block == lanes) {
+            return self.narrow(ctx, narrow, d, mask, [n, c, h, w]);
+        }
         let step = c.div_ceil(lanes) * lanes * h * w;
         let mut dx = ctx.take(n * step);
         if self.phases.len() > 1 {
@@ -234,9 +293,10 @@ impl Conv {
             let held = std::mem::replace(d, Value::f32s(vec![], vec![]));
             *d = layout::plain(held, ctx);
         }
+        let source = Source { d, values: d.f32_values()?, mask, first: 0, channels: oc };
         for tile in &self.phases {
             if let Some(packed) = tile.packed.first() {
-                self.phase(ctx, tile, packed, d, (0, oc), [n, h, w], &mut dx)?;
+                self.phase(ctx, tile, packed, source, [n, h, w], &mut dx)?;
             }
         }
         Ok(Value { shape: vec![n, c, h, w], data: TensorData::F32(dx), block: lanes })
@@ -254,7 +314,9 @@ impl Conv {
             part.fill(0.0);
             for tile in &self.phases {
                 if let Some(packed) = tile.packed.get(group) {
-                    self.phase(ctx, tile, packed, d, (group * oc, oc), [n, h, w], &mut part)?;
+                    let values = d.f32_values()?;
+                    let source = Source { d, values, mask: None, first: group * oc, channels: oc };
+                    self.phase(ctx, tile, packed, source, [n, h, w], &mut part)?;
                 }
             }
             let part = Value { shape: vec![n, ic, h, w], data: TensorData::F32(part), block: lanes };
@@ -268,44 +330,73 @@ impl Conv {
         Ok(Value::f32s(vec![n, c, h, w], dx))
     }
 
+    /// Where a phase lies in images of this size; `None` if it has no pixels.
+    fn rectangle(&self, tile: &Tile, h: usize, w: usize) -> OpResult<Option<Rectangle>> {
+        let (_, top, _) = self.geometry.resolve(0, h)?;
+        let (_, left, _) = self.geometry.resolve(1, w)?;
+        let ((first_y, rows, top), (first_x, columns, left)) = (tile.y.lies(h, top), tile.x.lies(w, left));
+        if rows * columns * tile.y.count * tile.x.count == 0 {
+            return Ok(None);
+        }
+        let height = rows + (tile.y.count - 1) * tile.y.dilation;
+        let width = columns + (tile.x.count - 1) * tile.x.dilation;
+        Ok(Some((Cut { top, left, height, width }, [first_y, first_x], [rows, columns])))
+    }
+
+    /// Few input channels at stride 1: the plain layout.
+    fn narrow(
+        &self,
+        ctx: &mut Ctx<'_>,
+        packed: &narrow::Packed,
+        d: &Value,
+        mask: Option<&[f32]>,
+        [n, c, h, w]: [usize; 4],
+    ) -> OpResult<Value> {
+        let mut dx = ctx.take(n * c * h * w);
+        let lanes = self.isa.lanes();
+        let source = Source { d, values: d.f32_values()?, mask, first: 0, channels: self.shape[0] };
+        if let Some(tile) = self.phases.first()
+            && let Some((part, _, out)) = self.rectangle(tile, h, w)?
+        {
+            let size = self.shape[0].div_ceil(lanes) * lanes * part.height * part.width;
+            let mut buffer = ctx.take(size);
+            for (image, y) in dx.chunks_exact_mut((c * h * w).max(1)).enumerate() {
+                source.cut(image, lanes, part, &mut buffer);
+                let dilation = [tile.y.dilation, tile.x.dilation];
+                let (height, width) = (part.height, part.width);
+                narrow::Run { packed, x: &buffer, height, width, dilation, y, out }.run();
+            }
+            ctx.give(buffer);
+        }
+        Ok(Value::f32s(vec![n, c, h, w], dx))
+    }
+
     /// One phase of one group: writes its pixels of `dx`, which is in channel blocks.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one convolution, used in this file only")]
     fn phase(
         &self,
         ctx: &mut Ctx<'_>,
         tile: &Tile,
         packed: &Packed,
-        d: &Value,
-        channels: (usize, usize),
+        source: Source<'_>,
         [n, h, w]: [usize; 3],
         dx: &mut [f32],
     ) -> OpResult<()> {
-        let (_, top, _) = self.geometry.resolve(0, h)?;
-        let (_, left, _) = self.geometry.resolve(1, w)?;
-        let ((first_y, rows, top), (first_x, columns, left)) = (tile.y.lies(h, top), tile.x.lies(w, left));
-        if rows * columns == 0 {
+        let Some((part, [first_y, first_x], [rows, columns])) = self.rectangle(tile, h, w)? else {
             return Ok(());
-        }
-        let part = Cut {
-            top,
-            left,
-            height: rows + (tile.y.count - 1) * tile.y.dilation,
-            width: columns + (tile.x.count - 1) * tile.x.dilation,
         };
-        let blocks = channels.1.div_ceil(packed.block);
+        let blocks = source.channels.div_ceil(packed.block);
         let step_in = blocks * packed.block * part.height * part.width;
         let pixel = packed.output_blocks * packed.lanes;
         let (step_out, step_dx) = (pixel * rows * columns, pixel * h * w);
         let whole = tile.y.stride == 1 && tile.x.stride == 1;
-        let chunk = (CHUNK_BYTES / 4 / step_in.max(1)).clamp(1, n.max(1));
+        let chunk = (CHUNK_BYTES / 4 / 4 / step_in.max(1)).clamp(1, n.max(1));
         let mut buffer = ctx.take(chunk * step_in);
         let mut out = if whole { Vec::new() } else { ctx.take(chunk * step_out) };
-        let values = d.f32_values()?;
         let mut first = 0;
         while first < n {
             let images = chunk.min(n - first);
             for (i, to) in buffer.chunks_exact_mut(step_in).take(images).enumerate() {
-                cut(d, values, first + i, channels, packed.block, part, to);
+                source.cut(first + i, packed.block, part, to);
             }
             let target = &mut dx[first * step_dx..][..images * step_dx];
             Run {

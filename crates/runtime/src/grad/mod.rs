@@ -14,15 +14,15 @@ mod linear_ml;
 mod matrix;
 mod norm;
 mod pool;
-mod prepare;
+pub(crate) mod prepare;
 mod reduce;
 mod shape;
-mod tape;
+pub(crate) mod tape;
 mod unary;
 
 use std::collections::BTreeMap;
 
-use crate::error::{LoadError, RunError};
+use crate::error::{LoadError, OpError, RunError};
 use crate::graph::Graph;
 use crate::kernel::Isa;
 use crate::limits::Limits;
@@ -30,6 +30,17 @@ use crate::model::Model;
 use crate::plan::Budget;
 use crate::tensor::{Dim, TensorView};
 use tape::{Slots, Tape, Wanted};
+
+/// Bytes of values that are to stay in the cache between forward and back: a quarter of a common second-level cache.
+const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes of values of one row from which on they do not fit the cache anyway.
+const CACHED_BYTES_MAX: usize = 1 << 20;
+/// Rows computed together of such large ones.
+const LARGE_ROWS: usize = 32;
+
+/// Fills the derivative of a loss by the scores of some rows: number of the first row, its and the next rows' scores,
+/// and the place for as many derivatives.
+pub type Loss<'a> = dyn FnMut(usize, &[f32], &mut [f32]) + 'a;
 
 /// A model with the way back: scores forward, and vector-Jacobian products backward. Made by [`Model::differentiate`].
 ///
@@ -43,10 +54,14 @@ pub struct Gradient {
     classes: usize,
     /// Rows of a batch, where the file fixes them.
     fixed: Option<usize>,
-    /// The forward pass, a part for each `fixed` rows.
+    /// Rows computed together.
+    together: usize,
+    /// The forward pass, in parts.
     parts: Vec<Slots>,
     rows: usize,
     scores: Vec<f32>,
+    /// Kept for [`Gradient::both`].
+    joined: Vec<f32>,
 }
 
 impl std::fmt::Debug for Gradient {
@@ -69,7 +84,16 @@ impl Model {
     /// [`LoadError::NotDifferentiable`] names the operator without a derivative (tree ensembles, for one);
     /// [`LoadError::Unsupported`] a model with several inputs or open dimensions; [`LoadError::Graph`] an unknown name.
     pub fn differentiate(&self, output: &str) -> Result<Gradient, LoadError> {
-        Gradient::compile(self.graph(), output, self.limits(), self.isa())
+        Gradient::compile(self.graph(), output, &[], self.limits(), self.isa())
+    }
+
+    /// As [`Model::differentiate`], for a model whose input shape is open beyond the number of rows: `row` are the
+    /// lengths of the dimensions of one row, for example `[30]`. They must agree with what the file declares.
+    ///
+    /// # Errors
+    /// As [`Model::differentiate`].
+    pub fn differentiate_rows(&self, output: &str, row: &[usize]) -> Result<Gradient, LoadError> {
+        Gradient::compile(self.graph(), output, row, self.limits(), self.isa())
     }
 
     /// The name of the value that enters the Softmax, LogSoftmax or Sigmoid that makes an output; the output itself if
@@ -87,25 +111,44 @@ impl Model {
     }
 }
 
-/// Lengths after the first dimension, and the rows of a batch if the file fixes more than one of them.
-fn row_shape(graph: &Graph) -> Result<(Vec<usize>, Option<usize>), LoadError> {
-    let open = |name: &str| LoadError::Unsupported {
-        what: format!("gradients by input `{name}`, whose shape is open beyond the number of rows"),
-    };
+/// Lengths after the first dimension (`given` fills what the file leaves open), and the rows of a batch if the file
+/// fixes them.
+pub(crate) fn row_shape(graph: &Graph, given: &[usize]) -> Result<(Vec<usize>, Option<usize>), LoadError> {
     let Some((_, info)) = graph.inputs.first() else { return Ok((Vec::new(), None)) };
-    let Some([first, rest @ ..]) = info.shape.as_deref() else { return Err(open(&info.name)) };
+    let open = || LoadError::Unsupported {
+        what: format!(
+            "gradients by input `{}`, whose shape is {} (give the shape of a row)",
+            info.name,
+            info.describe()
+        ),
+    };
     let fixed = |dim: &Dim| if let Dim::Fixed(length) = dim { Some(*length) } else { None };
-    let shape: Option<Vec<usize>> = rest.iter().map(fixed).collect();
-    Ok((shape.ok_or_else(|| open(&info.name))?, fixed(first)))
+    let Some([first, rest @ ..]) = info.shape.as_deref() else {
+        return if given.is_empty() { Err(open()) } else { Ok((given.to_vec(), None)) };
+    };
+    let length = |(at, dim): (usize, &Dim)| match (fixed(dim), given.get(at)) {
+        (Some(a), Some(b)) if a != *b => None,
+        (Some(a), _) => Some(a),
+        (None, b) => b.copied(),
+    };
+    let shape: Option<Vec<usize>> = rest.iter().enumerate().map(length).collect();
+    let fits = given.is_empty() || given.len() == rest.len();
+    Ok((shape.filter(|_| fits).ok_or_else(open)?, fixed(first)))
 }
 
 impl Gradient {
-    pub(crate) fn compile(graph: &Graph, output: &str, limits: &Limits, isa: Isa) -> Result<Self, LoadError> {
+    fn compile(
+        graph: &Graph,
+        output: &str,
+        row: &[usize],
+        limits: &Limits,
+        isa: Isa,
+    ) -> Result<Self, LoadError> {
         let graph = prepare::in_f32(graph)?;
         let Some(id) = graph.value(output) else {
             return Err(LoadError::Graph { what: format!("no value is named `{output}`") });
         };
-        let (shape, fixed) = row_shape(&graph)?;
+        let (shape, fixed) = row_shape(&graph, row)?;
         let width = crate::tensor::elements(&shape).filter(|w| *w > 0 && *w <= limits.tensor_elements_max);
         let Some(width) = width else {
             return Err(LoadError::Unsupported { what: format!("gradients by an input of shape {shape:?}") });
@@ -113,7 +156,19 @@ impl Gradient {
         let tape = Tape::compile(&graph, id, limits, isa, &BTreeMap::new())?;
         let limits = limits.clone();
         let (parts, scores) = (vec![Slots::new()], Vec::new());
-        let mut gradient = Self { tape, limits, shape, width, classes: 1, fixed, parts, rows: 0, scores };
+        let mut gradient = Self {
+            tape,
+            limits,
+            shape,
+            width,
+            classes: 1,
+            fixed,
+            together: 1,
+            parts,
+            rows: 0,
+            scores,
+            joined: Vec::new(),
+        };
         gradient.trial()?;
         Ok(gradient)
     }
@@ -140,34 +195,49 @@ impl Gradient {
             other => LoadError::Graph { what: other.to_string() },
         };
         let rows = self.fixed.unwrap_or(1);
+        self.together = rows;
         let x = vec![0.0; rows.saturating_mul(self.width).min(self.limits.tensor_elements_max)];
         self.pass(&x, rows, Budget::of_load(&self.limits)).map_err(node)?;
         self.classes = self.scores.len() / rows.max(1);
+        if self.fixed.is_none() {
+            let held = self.parts.iter().flatten().flatten().map(|value| value.data.len() * 4).sum::<usize>();
+            // Values of a row that fit the cache should stay there on the way back; of larger ones several rows
+            // together use the weights more than once.
+            self.together =
+                if held > CACHED_BYTES_MAX { LARGE_ROWS } else { (CHUNK_BYTES / held.max(1)).max(1) };
+        }
         let (d, mut out) = (vec![0.0; self.scores.len()], vec![0.0; x.len()]);
-        self.backward(&d, &mut out).map_err(node)
+        self.backward(&d, &mut out).map_err(node)?;
+        self.rows = 0;
+        Ok(())
     }
 
     fn pass(&mut self, input: &[f32], rows: usize, budget: Budget) -> Result<(), RunError> {
         self.rows = 0;
         self.scores.clear();
-        let each = self.fixed.unwrap_or(rows).max(1);
-        let mut shape = Vec::with_capacity(self.shape.len() + 1);
-        shape.push(each);
-        shape.extend_from_slice(&self.shape);
-        if rows == 0 || !rows.is_multiple_of(each) {
-            return Err(RunError::Length { what: "batch, in rows,", expected: each, got: rows });
+        if rows == 0 || self.fixed.is_some_and(|each| each == 0 || !rows.is_multiple_of(each)) {
+            return Err(RunError::Length {
+                what: "batch, in rows,",
+                expected: self.fixed.unwrap_or(1),
+                got: rows,
+            });
         }
-        let count = rows / each;
-        if self.parts.len() < count {
-            self.parts.resize_with(count, Slots::new);
+        let mut shape: Vec<usize> = std::iter::once(0).chain(self.shape.iter().copied()).collect();
+        let parts = input.chunks(self.together.saturating_mul(self.width).max(1));
+        if self.parts.len() < parts.len() {
+            self.parts.resize_with(parts.len(), Slots::new);
         }
-        for (part, slots) in input.chunks_exact(each * self.width).zip(&mut self.parts) {
+        for (part, slots) in parts.zip(&mut self.parts) {
+            let count = part.len() / self.width.max(1);
+            if let Some(first) = shape.first_mut() {
+                *first = count;
+            }
             self.tape.forward(TensorView::f32(&shape, part), slots, budget)?;
             let output = self.tape.output(slots).map_err(at_output)?;
             let values = output.f32_values().map_err(at_output)?;
-            if output.shape.first() != Some(&each) || values.is_empty() {
-                return Err(at_output(crate::error::OpError::new(format!(
-                    "scores have shape {:?} for {each} rows; a row of scores for each input row is needed",
+            if output.shape.first() != Some(&count) || values.is_empty() {
+                return Err(at_output(OpError::new(format!(
+                    "scores have shape {:?} for {count} rows; a row of scores for each input row is needed",
                     output.shape
                 ))));
             }
@@ -208,19 +278,60 @@ impl Gradient {
         }
         check("cotangent", Some(self.scores.len()), cotangent.len())?;
         check("gradient", self.rows.checked_mul(self.width), out.len())?;
-        let each = self.fixed.unwrap_or(self.rows).max(1);
-        let classes = self.scores.len() / self.rows;
-        let parts = cotangent.chunks_exact(each * classes).zip(out.chunks_exact_mut(each * self.width));
+        let (each, classes) = (self.together.max(1), self.scores.len() / self.rows);
+        let parts =
+            cotangent.chunks(each.saturating_mul(classes).max(1)).zip(out.chunks_mut(each * self.width));
         for (slots, (d, out)) in self.parts.iter().zip(parts) {
-            self.tape.backward(slots, d, Wanted::Input)?;
-            match self.tape.input_gradient() {
-                Some(values) if values.len() == out.len() => out.copy_from_slice(values),
-                // Nothing flowed back: every way there is flat.
-                _ => out.fill(0.0),
-            }
+            part_back(&mut self.tape, slots, d, out)?;
         }
         Ok(())
     }
+
+    /// Forward and back in one go, a few rows at a time, so that nothing leaves the cache in between: the fastest way
+    /// to a gradient of a loss. `loss` is called with the number of the first row, the scores of some rows from there
+    /// on, and their cotangent to fill (as many values); `out` gets the gradients, `rows x width`. There is no
+    /// [`Gradient::backward`] after it, and [`Gradient::scores`] has the scores of all rows.
+    ///
+    /// # Errors
+    /// As [`Gradient::forward`] and [`Gradient::backward`].
+    pub fn both(
+        &mut self,
+        input: &[f32],
+        rows: usize,
+        loss: &mut Loss<'_>,
+        out: &mut [f32],
+    ) -> Result<(), RunError> {
+        check("input", rows.checked_mul(self.width), input.len())?;
+        check("gradient", rows.checked_mul(self.width), out.len())?;
+        let mut all = std::mem::take(&mut self.joined);
+        all.clear();
+        let (width, step) = (self.width, self.together.saturating_mul(self.width).max(1));
+        let mut cotangent = Vec::new();
+        for (at, (x, out)) in input.chunks(step).zip(out.chunks_mut(step)).enumerate() {
+            self.pass(x, x.len() / width.max(1), Budget::of_run(&self.limits))?;
+            cotangent.clear();
+            cotangent.resize(self.scores.len(), 0.0);
+            loss(at * self.together, &self.scores, &mut cotangent);
+            if let Some(slots) = self.parts.first() {
+                part_back(&mut self.tape, slots, &cotangent, out)?;
+            }
+            all.extend_from_slice(&self.scores);
+        }
+        self.rows = 0;
+        self.joined = std::mem::replace(&mut self.scores, all);
+        check("scores", rows.checked_mul(self.classes), self.scores.len())
+    }
+}
+
+/// Back through one part of the rows.
+fn part_back(tape: &mut Tape, slots: &Slots, d: &[f32], out: &mut [f32]) -> Result<(), RunError> {
+    tape.backward(slots, d, Wanted::Input)?;
+    match tape.input_gradient() {
+        Some(values) if values.len() == out.len() => out.copy_from_slice(values),
+        // Nothing flowed back: every way there is flat.
+        _ => out.fill(0.0),
+    }
+    Ok(())
 }
 
 fn check(what: &'static str, expected: Option<usize>, got: usize) -> Result<(), RunError> {
@@ -230,7 +341,7 @@ fn check(what: &'static str, expected: Option<usize>, got: usize) -> Result<(), 
     Err(RunError::Length { what, expected: expected.unwrap_or(usize::MAX), got })
 }
 
-fn at_output(error: crate::error::OpError) -> RunError {
+fn at_output(error: OpError) -> RunError {
     RunError::Node { operator: "output".to_owned(), node: String::new(), what: error.0 }
 }
 

@@ -42,7 +42,9 @@ impl Adjoint for Pool {
         };
         let y = held.as_ref().unwrap_or(y);
         let mut dx = flow.ctx.take(x.f32_values()?.len());
-        dx.fill(0.0);
+        if !blocked || !Back::covers([&sides.0, &sides.1]) {
+            dx.fill(0.0);
+        }
         let (from, to, size) = (x.f32_values()?, y.f32_values()?, (h * w, sides.0.output * sides.1.output));
         if blocked {
             let back =

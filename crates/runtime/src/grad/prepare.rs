@@ -10,7 +10,7 @@ use crate::graph::{Attribute, Graph, Node, ValueId};
 use crate::tensor::{DataType, Tensor, TensorData};
 
 /// The graph in float32.
-pub(super) fn in_f32(graph: &Graph) -> Result<Graph, LoadError> {
+pub(crate) fn in_f32(graph: &Graph) -> Result<Graph, LoadError> {
     let mut graph = graph.clone();
     if graph.inputs.len() != 1 {
         let names: Vec<String> = graph.inputs.iter().map(|(_, info)| format!("`{}`", info.name)).collect();

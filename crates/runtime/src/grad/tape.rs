@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::adjoint::{self, Adjoint, Rule};
 use crate::error::{LoadError, OpError, OpResult, RunError, op_bail};
-use crate::graph::{Graph, ValueId};
+use crate::graph::{Graph, Node, ValueId};
 use crate::kernel::{Isa, layout};
 use crate::limits::Limits;
-use crate::ops::NodeCtx;
+use crate::ops::{self, Activation, NodeCtx};
 use crate::plan::{Budget, Plan, Source, Step, Style};
-use crate::tensor::{TensorData, TensorView};
+use crate::tensor::{Tensor, TensorData, TensorView};
 use crate::value::{Ctx, Value};
 
 /// Buffers a tape keeps: a deep network holds a few hundred values at a time.
@@ -35,6 +35,40 @@ pub(crate) enum Target {
 struct Link {
     adjoint: Option<Box<dyn Adjoint>>,
     targets: Vec<Target>,
+    /// For a step that reads a trained weight: how it is compiled again.
+    recipe: Option<Recipe>,
+}
+
+/// A node and its constants.
+struct Recipe {
+    node: Node,
+    opset: i64,
+    activation: Activation,
+    constants: Vec<Held>,
+}
+
+enum Held {
+    Computed,
+    Constant(Tensor),
+    Weight(usize),
+}
+
+impl Recipe {
+    fn of(ctx: &NodeCtx<'_>, targets: &[Target]) -> Option<Self> {
+        targets.iter().any(|t| matches!(t, Target::Weight(_))).then(|| {
+            let held = |(at, constant): (usize, &Option<&Tensor>)| match (targets.get(at), constant) {
+                (Some(Target::Weight(number)), _) => Held::Weight(*number),
+                (_, Some(tensor)) => Held::Constant((*tensor).clone()),
+                (_, None) => Held::Computed,
+            };
+            Self {
+                node: ctx.node.clone(),
+                opset: ctx.opset,
+                activation: ctx.activation,
+                constants: ctx.constants.iter().enumerate().map(held).collect(),
+            }
+        })
+    }
 }
 
 /// Whose gradients a backward pass is for.
@@ -48,7 +82,7 @@ pub(crate) enum Wanted {
 
 /// A plan with the way back.
 pub(crate) struct Tape {
-    pub(crate) plan: Plan,
+    plan: Plan,
     links: Vec<Link>,
     /// Slot of the model's input.
     input: usize,
@@ -59,6 +93,7 @@ pub(crate) struct Tape {
     pub(crate) weights: Vec<Option<Value>>,
     free: Vec<Vec<f32>>,
     limits: Limits,
+    isa: Isa,
 }
 
 /// The values of one forward pass.
@@ -115,7 +150,7 @@ impl Tape {
         active.by_input.insert(0);
         let plan = Plan::compile_as(graph, &[output], limits, isa, style, &mut |ctx, step| {
             let targets = active.targets(ctx, step, trained);
-            let mut link = Link { adjoint: None, targets };
+            let mut link = Link { adjoint: None, recipe: Recipe::of(ctx, &targets), targets };
             if link.targets.iter().any(|t| *t != Target::Nowhere)
                 && let Rule::Adjoint(adjoint) = adjoint::compile(ctx)?
             {
@@ -147,6 +182,7 @@ impl Tape {
             weights: trained.iter().map(|_| None).collect(),
             free: Vec::new(),
             limits: limits.clone(),
+            isa,
         })
     }
 
@@ -223,6 +259,41 @@ impl Tape {
         let mut ctx = context(&mut self.free, Budget::of_run(&self.limits));
         *place = place.take().map(|value| layout::plain(value, &mut ctx));
         place.as_ref().and_then(|value| value.f32_values().ok())
+    }
+
+    /// Takes new values of the trained weights: compiles every step that reads one again.
+    pub(crate) fn refresh(&mut self, weights: &[Tensor]) -> Result<(), LoadError> {
+        let Self { plan, links, limits, isa, .. } = self;
+        let Plan { steps, constants: kept, .. } = plan;
+        for (step, link) in steps.iter_mut().zip(links) {
+            let Some(recipe) = &link.recipe else { continue };
+            let of = |held| match held {
+                &Held::Computed => None,
+                Held::Constant(tensor) => Some(tensor),
+                Held::Weight(number) => weights.get(*number),
+            };
+            let constants: Vec<Option<&Tensor>> = recipe.constants.iter().map(of).collect();
+            let ctx = NodeCtx {
+                node: &recipe.node,
+                opset: recipe.opset,
+                constants: &constants,
+                isa: *isa,
+                activation: recipe.activation,
+                limits,
+            };
+            step.kernel = ops::compile(&ctx)?;
+            if let Rule::Adjoint(adjoint) = adjoint::compile(&ctx)? {
+                link.adjoint = Some(adjoint);
+            }
+            for (source, target) in step.inputs.iter().zip(&link.targets) {
+                if let (Source::Constant(at), Target::Weight(number)) = (source, target)
+                    && let (Some(place), Some(new)) = (kept.get_mut(*at), weights.get(*number))
+                {
+                    place.data.clone_from(&new.data);
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,8 @@
 //! Safe throughout: `pulp` proves that the processor has the instructions before it gives out the token that uses them.
 
 pub(crate) mod conv;
+pub(crate) mod conv_narrow;
+pub(crate) mod conv_weights;
 pub(crate) mod gemm;
 pub(crate) mod layout;
 pub(crate) mod pool;

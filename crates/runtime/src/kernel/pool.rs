@@ -118,7 +118,7 @@ impl WithSimd for Run<'_> {
 }
 
 /// The way back through [`Run`]: adds to `dx` (laid out as `from`, the pooled input) what the gradients `d` of the
-/// result `to` say.
+/// result `to` say; writes it where [`Back::covers`], so that `dx` need not be 0 before.
 pub(crate) struct Back<'a> {
     pub(crate) kind: Kind,
     pub(crate) y: Side,
@@ -130,6 +130,13 @@ pub(crate) struct Back<'a> {
 }
 
 impl Back<'_> {
+    /// Whether every input pixel is in exactly one window.
+    pub(crate) fn covers(sides: [&Side; 2]) -> bool {
+        sides.into_iter().all(|s| {
+            s.dilation == 1 && s.before == 0 && s.kernel == s.stride && s.input == s.output * s.stride
+        })
+    }
+
     pub(crate) fn run(self, isa: Isa) {
         isa.run(self);
     }
@@ -149,6 +156,7 @@ impl WithSimd for Back<'_> {
             return;
         }
         let zero = simd.splat_f32s(0.0);
+        let covers = Self::covers([&sy, &sx]);
         let planes = from.chunks_exact(plane_in).zip(dx.chunks_exact_mut(plane_in));
         let results = to.chunks_exact(plane_out).zip(d.chunks_exact(plane_out));
         for ((from, dx), (to, d)) in planes.zip(results) {
@@ -172,7 +180,7 @@ impl WithSimd for Back<'_> {
                                 share = simd.select_f32s(smaller, zero, left);
                                 left = simd.select_f32s(smaller, left, zero);
                             }
-                            dx[at] = simd.add_f32s(dx[at], share);
+                            dx[at] = if covers { share } else { simd.add_f32s(dx[at], share) };
                         }
                     }
                 }

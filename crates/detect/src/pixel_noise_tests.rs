@@ -1,3 +1,5 @@
+//! Tests of G007 on made-up images.
+
 use numeric::Rng;
 
 use super::*;

@@ -28,6 +28,27 @@ fn bad_input_gets_a_sentence_that_says_what_to_do() {
     }
 }
 
+/// `/dev/full` stands for a full disk.
+#[test]
+fn a_reader_who_leaves_is_no_failure_and_lost_output_is() {
+    let program = env!("CARGO_BIN_EXE_asepsis");
+    let left = std::process::Command::new("sh")
+        .args(["-c", "{ \"$0\" explain --all; echo \"code $?\" >&2; } | head -n 1", program])
+        .output()
+        .unwrap();
+    assert!(text(&left).contains("# Catalogue") && text(&left).contains("code 0"), "{}", text(&left));
+    assert!(!text(&left).contains("panicked"), "{}", text(&left));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let lost = std::process::Command::new(program)
+        .args(["explain", "--all"])
+        .stdout(full)
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!(lost.status.code(), Some(2));
+    assert!(text(&lost).contains("could not be written"), "{}", text(&lost));
+}
+
 #[test]
 fn a_taken_port_and_a_second_program_are_said() {
     let dir = hospital();

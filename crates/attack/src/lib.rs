@@ -28,5 +28,7 @@ pub use pace::Pace;
 /// Everything this crate can do, for the catalogue.
 pub fn entries() -> impl Iterator<Item = &'static domain::Entry> {
     let lists = [poison::ENTRIES, theft::ENTRIES, privacy::ENTRIES, harden::ENTRIES];
-    evasion::ATTACKS.iter().map(|a| a.entry).chain(lists.into_iter().flatten().copied())
+    let evasions = evasion::ATTACKS.iter().map(|a| a.entry);
+    let corruptions = corruption::CORRUPTIONS.iter().map(|c| c.entry);
+    evasions.chain(lists.into_iter().flatten().copied()).chain(corruptions)
 }

@@ -17,6 +17,6 @@ pub use matrix::{Matrix, MatrixError};
 pub use rng::Rng;
 pub use roc::{RocArea, Sensitivity, roc_area, sensitivity_at};
 pub use stats::{
-    MAD_TO_SIGMA, Scale, conformal_p, conformal_quantile, mean, median, normal_quantile, quantile,
+    MAD_TO_SIGMA, Scale, conformal_p, conformal_quantile, mean, median, normal_cdf, normal_quantile, quantile,
     robust_scale, softmax_in_place, standard_deviation, wilson_interval,
 };

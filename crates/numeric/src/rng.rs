@@ -16,6 +16,11 @@ impl Rng {
         Self(inner)
     }
 
+    /// 64 random bits, for tables and masks.
+    pub fn bits(&mut self) -> u64 {
+        self.0.random::<u64>()
+    }
+
     /// Uniform in [0, 1), 53 bits.
     pub fn uniform(&mut self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]

@@ -75,7 +75,11 @@ impl Blur {
 }
 
 impl OnImage for Blur {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an average of levels, rounded")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an average of levels, rounded"
+    )]
     fn corrupt(&self, picture: &mut Picture, _rng: &mut Rng) {
         let (height, width, area) = (picture.height, picture.width, picture.area());
         let (mut wide, mut rows) = (Vec::new(), vec![0.0_f32; area]);

@@ -46,7 +46,12 @@ pub(super) static UP: Registered = Registered {
     entry: &ENTRY_UP,
     subject: Subject::Image,
     source: Source::Benchmark,
-    strengths: &Strengths { values: &[1.1, 1.2, 1.3, 1.4, 1.5], low: 1.0, high: 10.0, means: "factor on the level" },
+    strengths: &Strengths {
+        values: &[1.1, 1.2, 1.3, 1.4, 1.5],
+        low: 1.0,
+        high: 10.0,
+        means: "factor on the level",
+    },
     make,
 };
 
@@ -55,7 +60,12 @@ pub(super) static DOWN: Registered = Registered {
     entry: &ENTRY_DOWN,
     subject: Subject::Image,
     source: Source::Benchmark,
-    strengths: &Strengths { values: &[0.9, 0.8, 0.7, 0.6, 0.5], low: 0.0, high: 1.0, means: "factor on the level" },
+    strengths: &Strengths {
+        values: &[0.9, 0.8, 0.7, 0.6, 0.5],
+        low: 0.0,
+        high: 1.0,
+        means: "factor on the level",
+    },
     make,
 };
 

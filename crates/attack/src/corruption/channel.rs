@@ -55,7 +55,11 @@ impl OnImage for Channel {
 }
 
 /// Columns of equal width, each shared by two levels at most. All zeros give level 0.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a column, below 2^24")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a column, below 2^24"
+)]
 fn alias(probabilities: &[f64; LEVELS]) -> [u32; LEVELS] {
     let sum: f64 = probabilities.iter().sum();
     let scale = if sum > 0.0 { LEVELS as f64 / sum } else { 0.0 };

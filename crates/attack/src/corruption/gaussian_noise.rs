@@ -32,7 +32,5 @@ pub(super) static CORRUPTION: Registered = Registered {
         high: 2.0,
         means: "standard deviation, as a share of white",
     },
-    make: |deviation| {
-        Act::Image(Box::new(Channel::new(|level, out| normal_around(level, deviation, out))))
-    },
+    make: |deviation| Act::Image(Box::new(Channel::new(|level, out| normal_around(level, deviation, out)))),
 };

@@ -1,26 +1,32 @@
 //! Corruptions and unexpected conditions: what a bad day does to the input, without anybody attacking. One file per family,
-//! one line each in [`CORRUPTIONS`]; severities 1 to 5 are numbers that the family's page explains.
+//! one line each in [`CORRUPTIONS`]; severities 1 to 5 are numbers that the family's page explains. What goes wrong around the model, not in its input,
+//! is in [`service`]; what it costs is in [`Measures`].
 
-mod bit_depth;
 mod blur;
 mod brightness;
 mod channel;
+mod condition;
 mod contrast;
 mod gamma;
 mod gaussian_noise;
 mod impulse_noise;
 mod jpeg;
+mod measure;
 mod picture;
 mod pixelate;
+pub mod service;
 mod shot_noise;
 mod speckle_noise;
+mod table;
 
 use domain::Entry;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Fault, Layout, Rows};
 
+pub use measure::{Measures, Rate};
 pub use picture::{OnImage, Picture};
+pub use table::{Column, OnTable, Patient, Table, changed_cells};
 
 /// All corruptions and conditions.
 pub static CORRUPTIONS: &[&Registered] = &[
@@ -37,7 +43,28 @@ pub static CORRUPTIONS: &[&Registered] = &[
     &contrast::DOWN,
     &gamma::UP,
     &gamma::DOWN,
-    &bit_depth::CORRUPTION,
+    &condition::bit_depth::CORRUPTION,
+    &condition::inversion::CORRUPTION,
+    &condition::window::CORRUPTION,
+    &condition::laterality_marker::CORRUPTION,
+    &condition::rotation::CORRUPTION,
+    &condition::rotation::TURNED,
+    &condition::flipped::CORRUPTION,
+    &condition::shifted::CORRUPTION,
+    &condition::cropped::CORRUPTION,
+    &condition::collimation::CORRUPTION,
+    &condition::dead_lines::CORRUPTION,
+    &table::unit_mixup::CORRUPTION,
+    &table::decimal_shift::CORRUPTION,
+    &table::swapped_columns::CORRUPTION,
+    &table::stale_values::CORRUPTION,
+    &table::missing::NAN,
+    &table::missing::ZERO,
+    &table::missing::MINUS_ONE,
+    &table::missing::NINES,
+    &table::missing::MEDIAN,
+    &table::rounding::CORRUPTION,
+    &table::site_shift::CORRUPTION,
 ];
 
 /// What is corrupted.
@@ -48,6 +75,8 @@ pub static CORRUPTIONS: &[&Registered] = &[
 pub enum Subject {
     /// Images, as 256 grey levels per channel.
     Image,
+    /// Rows of tables, in clinical units.
+    Table,
 }
 
 /// Where a family comes from.
@@ -93,6 +122,8 @@ pub struct Registered {
 enum Act {
     /// To an image.
     Image(Box<dyn OnImage>),
+    /// To the row of a patient.
+    Table(Box<dyn OnTable>),
 }
 
 /// How strong: `{"severity": 1..=5}` or `{"strength": number}`; nothing given is severity 3, or the last where there are fewer.
@@ -135,7 +166,9 @@ impl Registered {
             (severity, None) => {
                 let severity = severity.unwrap_or(of.values.len().min(3));
                 let at = severity.checked_sub(1).and_then(|at| of.values.get(at));
-                *at.ok_or_else(|| format!("`{name}` has severities 1 to {}, not {severity}", of.values.len()))?
+                *at.ok_or_else(|| {
+                    format!("`{name}` has severities 1 to {}, not {severity}", of.values.len())
+                })?
             }
         };
         if !(of.low..=of.high).contains(&strength) {
@@ -149,43 +182,80 @@ impl Registered {
 }
 
 impl Corruption {
-    /// Writes the corrupted rows into `out`, row-major, as many as `rows`. The random numbers of a row depend on `seed`, the family and the
+    /// Writes the corrupted images into `out`, row-major, as many as `rows`. The random numbers of a row depend on `seed`, the family and the
     /// row's sample number only, so a row comes out the same whatever it is batched with and on however many threads.
     ///
     /// # Errors
-    /// [`Fault::NotApplicable`] when rows of this layout are not what the family is about; [`Fault::Shape`] when they do not fit the layout
-    /// or an image holds a value that is not a number.
-    pub fn apply(&self, rows: Rows<'_>, layout: Layout, seed: u64, out: &mut Vec<f32>) -> Result<(), Fault> {
-        if rows.width() != layout.len() {
-            return Err(Fault::Shape(format!(
-                "rows of {} values are not the {} of the layout",
-                rows.width(),
-                layout.len()
-            )));
+    /// [`Fault::NotApplicable`] when the layout is no image or the family is not about images; [`Fault::Shape`] when rows do not fit the layout
+    /// or hold a value that is not a number.
+    pub fn images(&self, rows: Rows<'_>, layout: Layout, seed: u64, out: &mut Vec<f32>) -> Result<(), Fault> {
+        let (Act::Image(act), Layout::Image { channels, height, width }) = (&self.act, layout) else {
+            return Err(self.not_about(if matches!(layout, Layout::Image { .. }) {
+                "images"
+            } else {
+                "tables"
+            }));
+        };
+        fits(rows, layout.len())?;
+        out.clear();
+        out.reserve(rows.values().len());
+        let mut picture = Picture::new(channels, height, width);
+        for (row, sample) in rows.iter().zip(rows.samples()) {
+            picture.load(row).map_err(|fault| Fault::Shape(format!("sample {sample}: {fault}")))?;
+            act.corrupt(&mut picture, &mut self.rng(seed, *sample as u64));
+            picture.store(out);
+        }
+        Ok(())
+    }
+
+    /// Writes the corrupted rows of a table into `out`, row-major, as many as `rows`, with random numbers as [`Corruption::images`] has them. Cells that are not
+    /// touched stay bit for bit; others may leave the unit box or be NaN, and are given to the model as they are.
+    ///
+    /// # Errors
+    /// [`Fault::NotApplicable`] when the family is not about tables or finds no column in this one that it could be done to; [`Fault::Shape`] when rows do not
+    /// fit the table.
+    #[expect(clippy::cast_possible_truncation, reason = "rows are single precision")]
+    pub fn tables(&self, rows: Rows<'_>, table: &Table, seed: u64, out: &mut Vec<f32>) -> Result<(), Fault> {
+        let Act::Table(act) = &self.act else { return Err(self.not_about("tables")) };
+        fits(rows, table.columns().len())?;
+        if let Some(why) = act.refuses(table) {
+            return Err(Fault::NotApplicable(format!("`{}`: {why}", self.entry.name)));
         }
         out.clear();
         out.reserve(rows.values().len());
-        match (&self.act, layout) {
-            (Act::Image(act), Layout::Image { channels, height, width }) => {
-                let mut picture = Picture::new(channels, height, width);
-                for (row, sample) in rows.iter().zip(rows.samples()) {
-                    picture.load(row).map_err(|fault| Fault::Shape(format!("sample {sample}: {fault}")))?;
-                    act.corrupt(&mut picture, &mut self.rng(seed, *sample));
-                    picture.store(out);
-                }
-                Ok(())
-            }
-            (Act::Image(_), Layout::Table { .. }) => {
-                Err(Fault::NotApplicable(format!("`{}` is for images, not for tables", self.entry.name)))
-            }
+        let (mut before, mut values) = (Vec::new(), Vec::new());
+        for (row, sample) in rows.iter().zip(rows.samples()) {
+            before.clear();
+            before.extend(row.iter().zip(table.columns()).map(|(v, c)| c.to_unit(f64::from(*v))));
+            values.clone_from(&before);
+            let mut patient = Patient { sample: *sample, values: &mut values, table };
+            // The site is one for all patients: its generator starts anew for each.
+            act.corrupt(&mut patient, &mut self.rng(seed, *sample as u64), &mut self.rng(seed, u64::MAX));
+            let cells = row.iter().zip(&before).zip(&values).zip(table.columns());
+            out.extend(cells.map(
+                |(((kept, b), v), c)| {
+                    if b.to_bits() == v.to_bits() { *kept } else { c.to_box(*v) as f32 }
+                },
+            ));
         }
+        Ok(())
+    }
+
+    fn not_about(&self, what: &str) -> Fault {
+        Fault::NotApplicable(format!("`{}` is not about {what}", self.entry.name))
     }
 
     /// The generator of one sample. Severities share it, so that what differs between them is the severity.
-    fn rng(&self, seed: u64, sample: usize) -> numeric::Rng {
+    fn rng(&self, seed: u64, sample: u64) -> numeric::Rng {
         let family = self.entry.id.bytes().fold(0_u64, |sum, b| (sum << 8) | u64::from(b));
-        numeric::Rng::new(seed ^ family.wrapping_mul(0x9e37_79b9_7f4a_7c15), sample as u64)
+        numeric::Rng::new(seed ^ family.wrapping_mul(0x9e37_79b9_7f4a_7c15), sample)
     }
+}
+
+fn fits(rows: Rows<'_>, width: usize) -> Result<(), Fault> {
+    let seen = rows.width();
+    let fault = || Fault::Shape(format!("rows of {seen} values are not the {width} of the layout"));
+    (seen == width).then_some(()).ok_or_else(fault)
 }
 
 /// The family called `typed`, by id or name.
@@ -194,3 +264,6 @@ pub fn find(typed: &str) -> Option<&'static Registered> {
         |c: &&&Registered| c.entry.id.eq_ignore_ascii_case(typed) || c.entry.name.eq_ignore_ascii_case(typed);
     CORRUPTIONS.iter().find(same).copied()
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,11 @@ impl Picture {
     ///
     /// # Errors
     /// When the row has another length or a value is not a number. Values beyond the box are black or white.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 255 after the clamp")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 255 after the clamp"
+    )]
     pub fn load(&mut self, row: &[f32]) -> Result<(), &'static str> {
         if row.len() != self.levels.len() {
             return Err("the row is not as long as its layout says");
@@ -78,7 +82,11 @@ pub(super) fn table(of: impl Fn(u8) -> u8) -> [u8; 256] {
 }
 
 /// `a + strength · (b - a)` in single precision, cut (not rounded) to a level: how Pillow blends two images.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of a float saturates at 0 and 255")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast of a float saturates at 0 and 255"
+)]
 pub(super) fn blend(a: u8, b: u8, strength: f64) -> u8 {
     (f32::from(a) + strength as f32 * (f32::from(b) - f32::from(a))) as u8
 }

@@ -36,7 +36,11 @@ pub(super) static CORRUPTION: Registered = Registered {
 };
 
 /// Probabilities of `⌊min(N / photons, 1) · 255⌋` for a Poisson count N with the mean `level / 255 · photons`.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 255 by the cut at white")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "between 0 and 255 by the cut at white"
+)]
 fn counts(level: u8, photons: f64, out: &mut [f64; 256]) {
     let mean = f64::from(level) / 255.0 * photons;
     let (mut chance, mut sum, mut count) = ((-mean).exp(), 0.0, 0.0);

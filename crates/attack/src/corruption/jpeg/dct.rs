@@ -143,7 +143,8 @@ mod tests {
         assert_eq!(fine, Steps([[1; SIDE]; SIDE]));
         let mut rng = numeric::Rng::new(5, 0);
         for _ in 0..200 {
-            let block = [[0; SIDE]; SIDE].map(|row: [u8; SIDE]| row.map(|_| u8::try_from(rng.below(256)).unwrap()));
+            let block =
+                [[0; SIDE]; SIDE].map(|row: [u8; SIDE]| row.map(|_| u8::try_from(rng.below(256)).unwrap()));
             let seen = fine.through(&block);
             for (a, b) in block.iter().flatten().zip(seen.iter().flatten()) {
                 assert!(a.abs_diff(*b) <= 2, "{a} {b}");

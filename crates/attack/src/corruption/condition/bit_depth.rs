@@ -1,7 +1,7 @@
 //! Images with few grey levels.
 
-use super::picture::{OnImage, Picture, table};
-use super::{Act, Registered, Source, Strengths, Subject};
+use super::super::picture::{OnImage, Picture, table};
+use super::super::{Act, Registered, Source, Strengths, Subject};
 
 domain::catalogue_entry! {
     /// Images keep only a few bits of grey.
@@ -21,11 +21,16 @@ domain::catalogue_entry! {
 }
 
 /// In the registry.
-pub(super) static CORRUPTION: Registered = Registered {
+pub(in super::super) static CORRUPTION: Registered = Registered {
     entry: &ENTRY,
     subject: Subject::Image,
     source: Source::Condition,
-    strengths: &Strengths { values: &[6.0, 5.0, 4.0, 3.0, 2.0], low: 1.0, high: 8.0, means: "bits of grey left" },
+    strengths: &Strengths {
+        values: &[6.0, 5.0, 4.0, 3.0, 2.0],
+        low: 1.0,
+        high: 8.0,
+        means: "bits of grey left",
+    },
     make: |bits| Act::Image(Box::new(BitDepth(table(|level| rounded(level, bits))))),
 };
 

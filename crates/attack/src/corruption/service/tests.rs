@@ -31,7 +31,7 @@ fn a_valid_body_is_read_and_the_same_facts_give_the_same_plan() {
     let limits = oip::Limits::default();
     for rows in [1, 3, 64] {
         let call = oip::rest::parse_request(&facts().valid(rows), None, &limits).unwrap();
-        assert_eq!(call.inputs[0].shape, [rows, 1, 2, 3]);
+        assert_eq!(call.inputs[0].shape(), [rows, 1, 2, 3]);
     }
     for condition in CONDITIONS {
         assert_eq!((condition.plan)(&facts(), 5), (condition.plan)(&facts(), 5), "{}", condition.entry.name);

@@ -30,9 +30,6 @@ pub fn entries() -> impl Iterator<Item = &'static domain::Entry> {
     let lists = [poison::ENTRIES, theft::ENTRIES, privacy::ENTRIES, harden::ENTRIES];
     let evasions = evasion::ATTACKS.iter().map(|a| a.entry);
     let corruptions = corruption::CORRUPTIONS.iter().map(|c| c.entry);
-    let lists = [poison::ENTRIES, theft::ENTRIES, privacy::ENTRIES, harden::ENTRIES];
-    let evasions = evasion::ATTACKS.iter().map(|a| a.entry);
-    let corruptions = corruption::CORRUPTIONS.iter().map(|c| c.entry);
     let conditions = corruption::service::CONDITIONS.iter().map(|c| c.entry);
     evasions.chain(lists.into_iter().flatten().copied()).chain(corruptions).chain(conditions)
 }

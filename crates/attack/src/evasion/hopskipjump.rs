@@ -3,7 +3,7 @@
 use numeric::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Fault, Labels};
+use crate::access::{Fault, Labels, Layout};
 use crate::evasion::origins::{origins, towards};
 use crate::evasion::query::{Asker, claim, limit, many, real, single};
 use crate::evasion::{Access, Candidates, Evasion, Registered, Task, WithLabels, parameters};
@@ -51,6 +51,8 @@ struct HopSkipJump {
     starts: u64,
     /// Weight of the directions of earlier rounds, 0 to 1.
     memory: f64,
+    /// Share of the points around the boundary, on images, that change squares of 2 x 2 pixels together.
+    coarse: f64,
     /// Standard deviation of noise on each query.
     blind: f64,
     /// Spread queries after refusals.
@@ -60,7 +62,15 @@ struct HopSkipJump {
 impl Default for HopSkipJump {
     fn default() -> Self {
         // 5,000 queries: where the paper's curves flatten on small images.
-        Self { queries: 5_000, evaluations: 100, starts: 60, memory: 0.5, blind: 0.0, adapt: false }
+        Self {
+            queries: 5_000,
+            evaluations: 100,
+            starts: 60,
+            memory: 0.5,
+            coarse: 0.5,
+            blind: 0.0,
+            adapt: false,
+        }
     }
 }
 
@@ -204,6 +214,8 @@ impl HopSkipJump {
         queries: u64,
     ) -> Result<(), Fault> {
         let (width, norm) = (task.width(), task.ball.norm);
+        let layout = model.space().layout;
+        let coarse = if matches!(layout, Layout::Image { .. }) { self.coarse } else { 0.0 };
         let mut sums: Vec<Tally> = Vec::new();
         for walk in walks.iter_mut() {
             walk.round += 1;
@@ -221,7 +233,11 @@ impl HopSkipJump {
                 let now = sum.left.min(POINTS_AT_ONCE);
                 sum.left -= now;
                 for _ in 0..now {
-                    around(&mut walk.rng, &walk.x, sum.reach, &mut row);
+                    if walk.rng.uniform() < coarse {
+                        around_coarse(&mut walk.rng, &walk.x, sum.reach, layout, &mut row);
+                    } else {
+                        around(&mut walk.rng, &walk.x, sum.reach, &mut row);
+                    }
                     asker.add(walk.at, &row);
                     owners.push(n);
                 }
@@ -332,6 +348,32 @@ fn around(rng: &mut Rng, x: &[f32], reach: f64, out: &mut [f32]) {
             let by = if bits & 1 == 1 { reach } else { -reach };
             bits >>= 1;
             *out = single(f64::from(*x) + by).clamp(0.0, 1.0);
+        }
+    }
+}
+
+/// As [`around`], with one sign for each square of 2 x 2 pixels: classifiers of images answer to coarse patterns more than to fine ones.
+fn around_coarse(rng: &mut Rng, x: &[f32], reach: f64, layout: Layout, out: &mut [f32]) {
+    let Layout::Image { channels, height, width } = layout else { return around(rng, x, reach, out) };
+    let columns = width.div_ceil(2);
+    let mut signs = vec![1.0_f32; channels * height.div_ceil(2) * columns];
+    signs_at_random(rng, &mut signs);
+    for (at, (x, out)) in x.iter().zip(out).enumerate() {
+        let (row, column) = (at / width.max(1), at % width.max(1));
+        let (channel, row) = (row / height.max(1), row % height.max(1));
+        let square = (channel * height.div_ceil(2) + row / 2) * columns + column / 2;
+        let by = reach * f64::from(signs.get(square).copied().unwrap_or(1.0));
+        *out = single(f64::from(*x) + by).clamp(0.0, 1.0);
+    }
+}
+
+/// Random signs.
+fn signs_at_random(rng: &mut Rng, out: &mut [f32]) {
+    for out in out.chunks_mut(53) {
+        let mut bits = bits(rng.uniform());
+        for out in out {
+            *out = if bits & 1 == 1 { 1.0 } else { -1.0 };
+            bits >>= 1;
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::access::{Fault, Gradients, Replies, Rows, Scores, argmax};
 use crate::loss::{Loss, best_other};
 use crate::norm::Norm;
 use crate::pace::Pace;
-use crate::tabular::exact::total;
+use crate::tabular::exact::{left, total};
 use crate::tabular::rulebook::{Rulebook, single};
 
 domain::catalogue_entry! {
@@ -68,8 +68,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         // The sum of errors: two values off by one error each cost as much as one off by two. Another code is a mistake of record keeping rather than measurement, and costs
-        // as much as a gross error. 20,000 rows take a fraction of a second in process.
-        Self { norm: Norm::L1, category: 6.0, beam: 8, features: 6, queries: 20_000 }
+        // as much as a gross error. 40,000 rows take a fraction of a second in process.
+        Self { norm: Norm::L1, category: 6.0, beam: 8, features: 6, queries: 40_000 }
     }
 }
 
@@ -221,6 +221,10 @@ const ERRORS: [f64; 13] = [0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 2
 const CODES_MAX: usize = 64;
 /// Rounds of making a found row cheaper.
 const REFINEMENTS: usize = 40;
+/// Parts of the room that is left under the present best price, to which another value is moved.
+const PARTS: [f64; 11] = [0.99, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.04];
+/// No value is moved by more errors than this.
+const ROOM_MAX: f64 = 1e6;
 /// Radii, in measurement errors, of the walks along the gradient.
 const RADII: [f64; 6] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
 /// Steps of each such walk.
@@ -447,21 +451,11 @@ impl Search<'_, '_> {
             if self.limit() < best.cost {
                 continue;
             }
-            // Nothing goes back alone: one goes back in exchange for another value.
+            // Nothing goes back alone: one goes back, whole or half, in exchange for another value.
             let mut wanted = Vec::new();
             for at in &changed {
-                let mut without = best.row.clone();
-                if let (Some(place), Some(before)) = (without.get_mut(*at), self.before.get(*at)) {
-                    *place = *before;
-                }
-                for (other, values) in self.values.iter().enumerate().filter(|(other, _)| other != at) {
-                    for value in values {
-                        let mut row = without.clone();
-                        if let Some(place) = row.get_mut(other) {
-                            *place = *value;
-                        }
-                        wanted.push(row);
-                    }
+                for part in [0.0, 0.5] {
+                    self.exchange(&best, *at, part, &mut wanted);
                 }
             }
             self.try_rows(wanted.into_iter())?;
@@ -470,6 +464,43 @@ impl Search<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Rows with the change at `at` cut to `part`, and another value moved as far as keeps the row cheaper than it was.
+    fn exchange(&self, best: &Priced, at: usize, part: f64, wanted: &mut Vec<Vec<f32>>) {
+        let mut base = best.row.clone();
+        let (Some(place), Some(before), Some(column)) =
+            (base.get_mut(at), self.before.get(at), self.book.columns().get(at))
+        else {
+            return;
+        };
+        let own = f64::from(*before);
+        let cut = if matches!(column.kind, FeatureKind::Category { .. }) { 0.0 } else { part };
+        *place = column.nearest(*before, single(own + cut * (f64::from(*place) - own)));
+        let now = self.price(&base);
+        for (other, (axis, values)) in self.axes.iter().zip(&self.values).enumerate() {
+            let Some(present) = base.get(other).filter(|_| other != at && !values.is_empty()) else {
+                continue;
+            };
+            let room = left(self.settings.norm, best.cost, now, axis.price(*present));
+            let moved: Vec<f32> = if axis.flat {
+                values.clone()
+            } else {
+                let far = |p: f64| p * room.min(ROOM_MAX) / axis.weight;
+                PARTS
+                    .iter()
+                    .flat_map(|p| [far(*p), -far(*p)])
+                    .map(|by| single(f64::from(axis.at) + by))
+                    .collect()
+            };
+            for value in moved {
+                let mut row = base.clone();
+                if let Some(place) = row.get_mut(other) {
+                    *place = value;
+                }
+                wanted.push(row);
+            }
+        }
     }
 
     /// Rows with the value at `at` nearer to the patient's: his own, between, and one step less.

@@ -175,7 +175,7 @@ pub(super) fn total(norm: Norm, costs: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// What is left for one value of cost `own` when the row costs `now` and may cost `most`.
-fn left(norm: Norm, most: f64, now: f64, own: f64) -> f64 {
+pub(super) fn left(norm: Norm, most: f64, now: f64, own: f64) -> f64 {
     match norm {
         Norm::Linf => most,
         Norm::L2 => (most * most - (now * now - own * own).max(0.0)).max(0.0).sqrt(),
@@ -231,6 +231,13 @@ impl Search<'_> {
     }
 
     fn look(&self, mut it: Open, state: &mut State, open: &mut Vec<Open>) {
+        // Ends become allowed values first, so that the distance of the box is that of a row in it.
+        for (axis, (low, high)) in self.axes.iter().zip(it.low.iter_mut().zip(it.high.iter_mut())) {
+            match axis.snapped(*low, *high) {
+                Some(snapped) => (*low, *high) = snapped,
+                None => return,
+            }
+        }
         let ends = || it.low.iter().zip(&it.high);
         let costs: Vec<f64> = self.axes.iter().zip(ends()).map(|(a, (l, h))| a.cost(*l, *h)).collect();
         let now = total(self.norm, costs.iter().copied());

@@ -41,7 +41,8 @@ fn a_valid_body_is_read_and_the_same_facts_give_the_same_plan() {
 #[test]
 fn malformed_requests_are_refused_by_a_strict_reader() {
     // Sound to a reader that does not know the model, or wrong in a header only: these fall when it is known.
-    const LATER: [&str; 7] = [
+    const LATER: [&str; 8] = [
+        "inputs without a tensor",
         "an output that does not exist",
         "an unknown tensor",
         "a tensor too many",

@@ -1,4 +1,4 @@
-//! L2: exercises: wh    evasion::ATTACKS.iter().map(|a| a.entry).chain(tabular::ENTRIES.iter().copied()).chain(tabular::ENTRIES.iter().copied())t a strong attacker, a bad day in the clinic or a poisoned training set does to a classifier.
+//! L2: exercises: what a strong attacker, a bad day in the clinic or a poisoned training set does to a classifier.
 //!
 //! Everything here computes on rows in the **unit box**: each value in [0, 1], images as pixels over their range, tables
 //! by each feature's declared range. Whoever wires a model in ([`Scores`], [`Gradients`], [`Labels`]) converts to the model's own
@@ -27,7 +27,7 @@ pub use pace::Pace;
 
 /// Everything this crate can do, for the catalogue.
 pub fn entries() -> impl Iterator<Item = &'static domain::Entry> {
-    let lists = [poison::ENTRIES, theft::ENTRIES, privacy::ENTRIES, harden::ENTRIES];
+    let lists = [tabular::ENTRIES, poison::ENTRIES, theft::ENTRIES, privacy::ENTRIES, harden::ENTRIES];
     let evasions = evasion::ATTACKS.iter().map(|a| a.entry);
     let corruptions = corruption::CORRUPTIONS.iter().map(|c| c.entry);
     let conditions = corruption::service::CONDITIONS.iter().map(|c| c.entry);

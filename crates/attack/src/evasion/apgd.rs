@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Fault, Gradients, argmax};
-use crate::evasion::walk::{Walk, Wants, drive, points, ranked};
+use crate::evasion::walk::{NEAR, Rise, Walk, Wants, checked_near, drive, points, ranked};
 use crate::evasion::{Access, Candidates, Evasion, Registered, Task, WithGradients, checked, parameters};
 use crate::loss::Loss;
 use crate::norm::{Ball, Norm, ascend_sparse};
@@ -15,7 +15,8 @@ domain::catalogue_entry! {
     /// As `pgd`, with momentum, a first step of twice the budget, and checkpoints: where fewer than three quarters of the steps since the last one
     /// went up, or nothing better was found, the step is halved and the walk goes on from its best row. For L1 the steps are sparse and the number of values
     /// they move adapts instead. No step size to choose. The loss is the logarithm of the odds, which climbs as the cross-entropy does and does not flatten on confident
-    /// models. Parameters: `steps` (100), `restarts` (1), `eot` (1: queries averaged per step, for models that do not answer the same twice).
+    /// models. A sample whose loss, after two fifths of the steps, still lacks more than `near` of what it has gained is given up; the others are started again up to `restarts`
+    /// times, as long as each run comes nearer than the last had to. Parameters: `steps` (100), `restarts` (8), `near` (0.25; a large number gives nothing up), `eot` (1: queries averaged per step, for models that do not answer the same twice).
     ///
     /// ## Why it matters in care
     /// Robustness claimed with a badly tuned attack is worth nothing, and a hospital has nobody who tunes attacks: this one needs no tuning.
@@ -44,12 +45,13 @@ pub static ATTACK: Registered = Registered {
 pub(crate) struct Plan {
     pub(crate) steps: u32,
     pub(crate) restarts: u32,
+    pub(crate) near: f64,
     pub(crate) eot: u32,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { steps: 100, restarts: 1, eot: 1 }
+        Self { steps: 100, restarts: 8, near: NEAR, eot: 1 }
     }
 }
 
@@ -63,6 +65,7 @@ impl Plan {
         checked("steps", plan.steps, 10_000)?;
         checked("restarts", plan.restarts, 1_000)?;
         checked("eot", plan.eot, 1_000)?;
+        checked_near(plan.near)?;
         Ok(plan)
     }
 
@@ -94,11 +97,13 @@ impl WithGradients for Apgd {
             let start = task.start(at);
             let mut path = Path {
                 steps: self.plan.steps,
+                near: self.plan.near,
                 ball: task.ball,
                 label: task.labels.get(at).copied().unwrap_or(0),
                 start,
                 rng: task.rng(at, self.stream),
                 runs: Vec::new(),
+                begun: 0,
                 classes: 0,
                 x: start.to_vec(),
                 climb: Climb::default(),
@@ -127,6 +132,8 @@ impl WithGradients for Apgd {
 const FRESH: f32 = 0.75;
 /// A stretch goes well when more than this share of its steps went up.
 const RISING: f64 = 0.75;
+/// Share of the steps after which a climb that is not near is given up: the step has been halved by then, and the rest brings some per cent.
+const JUDGED: f64 = 0.4;
 /// Share of the steps before the first checkpoint, by how much stretches shrink, and the shortest.
 const STRETCH: [f64; 3] = [0.22, 0.03, 0.06];
 /// L1: share of the values that the first steps move; stretch; what the step is divided by where the support has settled; smallest step; all from the authors' section 4.
@@ -139,12 +146,15 @@ const L1_STEP_MIN: f64 = 0.1;
 /// One row on its way.
 struct Path<'t> {
     steps: u32,
+    near: f64,
     ball: Ball,
     label: usize,
     start: &'t [f32],
     rng: numeric::Rng,
     /// Losses still to be climbed, the last first.
     runs: Vec<Loss>,
+    /// Runs begun.
+    begun: u32,
     /// Above 0 until the targets are known: how many.
     classes: usize,
     x: Vec<f32>,
@@ -158,6 +168,7 @@ struct Path<'t> {
 #[derive(Default)]
 struct Climb {
     loss: Option<Loss>,
+    rise: Rise,
     before: Vec<f32>,
     best: Vec<f32>,
     best_gradient: Vec<f32>,
@@ -184,7 +195,13 @@ impl Path<'_> {
             self.wants = Wants::Nothing;
             return;
         };
-        self.ball.random(self.start, &mut self.rng, &mut self.x);
+        // The second run begins at the start itself, where the budget holds no noise; all others at random rows.
+        if self.begun == 1 {
+            self.x.copy_from_slice(self.start);
+        } else {
+            self.ball.random(self.start, &mut self.rng, &mut self.x);
+        }
+        self.begun += 1;
         let sparse = self.ball.norm == Norm::L1;
         #[expect(clippy::cast_precision_loss, reason = "a share of a row")]
         let places = self.start.len() as f64 * L1_SHARE;
@@ -217,8 +234,23 @@ impl Path<'_> {
         self.next_run();
     }
 
+    /// Whether this run is over: its steps are taken, or it is not near. Where a run was not near, others on the same loss are not begun; at the end of a run, the
+    /// more runs have failed the nearer it must have come.
+    fn is_over(&mut self) -> bool {
+        let ended = self.climb.taken == self.steps;
+        let judged = f64::from(self.climb.taken) >= JUDGED * f64::from(self.steps);
+        let near = if ended { self.near / f64::from(self.begun.max(1)) } else { self.near };
+        let hopeless = judged && !self.climb.rise.is_near(near);
+        if hopeless {
+            let given_up = self.climb.loss;
+            self.runs.retain(|loss| Some(*loss) != given_up);
+        }
+        ended || hopeless
+    }
+
     fn remember(&mut self, loss: f32, gradient: &[f32]) {
         let climb = &mut self.climb;
+        climb.rise.hear(loss);
         if loss > climb.best_loss {
             climb.best_loss = loss;
             climb.best.clone_from(&self.x);
@@ -310,7 +342,7 @@ impl Walk for Path<'_> {
             self.wants = Wants::Nothing;
         } else if self.classes > 0 {
             self.choose(scores);
-        } else if self.climb.taken == self.steps {
+        } else if self.is_over() {
             self.next_run();
         } else {
             if points(gradient) {

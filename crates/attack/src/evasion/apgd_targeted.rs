@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evasion::apgd::{Aim, Plan};
+use crate::evasion::walk::{NEAR, checked_near};
 use crate::evasion::{Access, Evasion, Registered, checked, parameters};
 use crate::norm::Norm;
 
@@ -36,7 +37,13 @@ pub static ATTACK: Registered = Registered {
         checked("restarts", targeted.restarts, 1_000)?;
         checked("classes", targeted.classes, 10_000)?;
         checked("eot", targeted.eot, 1_000)?;
-        let plan = Plan { steps: targeted.steps, restarts: targeted.restarts, eot: targeted.eot };
+        checked_near(targeted.near)?;
+        let plan = Plan {
+            steps: targeted.steps,
+            restarts: targeted.restarts,
+            near: targeted.near,
+            eot: targeted.eot,
+        };
         Ok(Evasion::Gradients(Box::new(plan.aimed(Aim::Classes(targeted.classes as usize), 5))))
     },
 };
@@ -47,13 +54,14 @@ pub static ATTACK: Registered = Registered {
 struct Targeted {
     steps: u32,
     restarts: u32,
+    near: f64,
     classes: u32,
     eot: u32,
 }
 
 impl Default for Targeted {
     fn default() -> Self {
-        Self { steps: 100, restarts: 1, classes: 9, eot: 1 }
+        Self { steps: 100, restarts: 8, near: NEAR, classes: 9, eot: 1 }
     }
 }
 

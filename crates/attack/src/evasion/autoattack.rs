@@ -1,6 +1,6 @@
 //! The `AutoAttack` ensemble, standard version.
 
-use crate::evasion::ensemble::{Ensemble, Plan};
+use crate::evasion::ensemble::{Ensemble, Plan, When};
 use crate::evasion::{Access, Evasion, Registered};
 use crate::norm::Norm;
 
@@ -9,7 +9,7 @@ domain::catalogue_entry! {
     ///
     /// ## What it is
     /// `apgd-ce`, then `apgd-t`, `fab-t` and `square` with 5,000 queries; each is given only the samples that the ones before could not break, and leaves a sample at the first
-    /// row that breaks it. The order and the numbers are those of the authors. With two classes `apgd-t` climbs the margin, so that it runs there as well. Parameters: `steps` (100), `restarts` (1),
+    /// row that breaks it. The order and the numbers are those of the authors, save that samples near the boundary are started again up to `restarts` times and those far from it are given up early (see `apgd-ce`). With two classes `apgd-t` climbs the margin, so that it runs there as well. Parameters: `steps` (100), `restarts` (5 at most),
     /// `queries` (5000).
     ///
     /// ## Why it matters in care
@@ -33,10 +33,10 @@ pub static ATTACK: Registered = Registered {
     build: |given| {
         let plan = Plan::read(given)?;
         let ensemble = Ensemble::of(&[
-            ("apgd-ce", plan.climb()),
-            ("apgd-t", plan.climb()),
-            ("fab-t", plan.boundary()),
-            ("square", plan.square()),
+            ("apgd-ce", plan.climb(), When::Always),
+            ("apgd-t", plan.climb(), When::Always),
+            ("fab-t", plan.boundary(), When::Always),
+            ("square", plan.square(), When::Always),
         ])?;
         Ok(Evasion::Gradients(Box::new(ensemble)))
     },

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::evasion::ensemble::Ensemble;
+use crate::evasion::ensemble::{Ensemble, When};
 use crate::evasion::{Access, Evasion, Registered, checked, parameters};
 use crate::norm::Norm;
 
@@ -38,7 +38,8 @@ pub static ATTACK: Registered = Registered {
         checked("restarts", plan.restarts, 1_000)?;
         checked("eot", plan.eot, 1_000)?;
         let climb = json!({ "steps": plan.steps, "restarts": plan.restarts, "eot": plan.eot });
-        let ensemble = Ensemble::of(&[("apgd-ce", climb.clone()), ("apgd-dlr", climb)])?;
+        let ensemble =
+            Ensemble::of(&[("apgd-ce", climb.clone(), When::Always), ("apgd-dlr", climb, When::Always)])?;
         Ok(Evasion::Gradients(Box::new(ensemble)))
     },
 };

@@ -1,6 +1,6 @@
 //! The ensemble for models with two classes.
 
-use crate::evasion::ensemble::{Ensemble, Plan};
+use crate::evasion::ensemble::{Ensemble, Plan, When};
 use crate::evasion::{Access, Evasion, Registered};
 use crate::norm::Norm;
 
@@ -8,10 +8,11 @@ domain::catalogue_entry! {
     /// The standard for models that answer yes or no: four attacks that need no tuning, all defined on two classes.
     ///
     /// ## What it is
-    /// `apgd-ce`, then `apgd-dlr` on the margin, `fab` and `square` with 5,000 queries; each is given only the samples that the ones before could not break, and leaves a
+    /// `apgd-ce`, then `apgd-dlr` on the margin, `fab` and `square`; each is given only the samples that the ones before could not break, and leaves a
     /// sample at the first row that breaks it. The published ensemble divides by the third score of a model and so fails with an index error where there are two; here
     /// every part has a two-class meaning. On two classes cross-entropy and margin climb the same hill, so the second climb is a fresh random start of the first;
-    /// `fab` follows the boundary instead, and `square` needs no gradient at all. Parameters: `steps` (100), `restarts` (1), `queries` (5000). It also runs on more classes.
+    /// `fab` follows the boundary instead. `square` needs no gradient at all and shows whether those of the model mislead: it is tried with 1,000 queries, and where it breaks anything that the
+    /// gradient attacks could not, or where one gradient in a hundred was empty, it is run with `queries` of them. Parameters: `steps` (100), `restarts` (5 at most, for what is near), `queries` (5000). It also runs on more classes.
     ///
     /// ## Why it matters in care
     /// Most clinical models are two-class. This is a fixed, documented test for them that two hospitals can run and compare.
@@ -34,10 +35,11 @@ pub static ATTACK: Registered = Registered {
     build: |given| {
         let plan = Plan::read(given)?;
         let ensemble = Ensemble::of(&[
-            ("apgd-ce", plan.climb()),
-            ("apgd-dlr", plan.climb()),
-            ("fab", plan.boundary()),
-            ("square", plan.square()),
+            ("apgd-ce", plan.climb(), When::Always),
+            ("apgd-dlr", plan.climb(), When::Always),
+            ("fab", plan.boundary(), When::Always),
+            ("square", plan.trial(), When::Always),
+            ("square", plan.square(), When::Misled),
         ])?;
         Ok(Evasion::Gradients(Box::new(ensemble)))
     },

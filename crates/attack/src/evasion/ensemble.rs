@@ -9,15 +9,27 @@ use crate::evasion::{Candidates, Evasion, Registered, Task, WithGradients, check
 use crate::pace::Pace;
 
 /// One attack of an ensemble, configured.
-struct Stage {
+pub(crate) struct Stage {
     registered: &'static Registered,
     attack: Evasion,
+    when: When,
 }
 
+/// Whether a stage is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    Always,
+    /// Only where gradients have misled: the stage before this one broke a sample that those before it could not, or one gradient in a hundred was empty or not a number.
+    Misled,
+}
+
+/// One empty gradient in so many is too many.
+const EMPTY_ONE_IN: u64 = 100;
+
 impl Stage {
-    fn new(name: &str, given: &serde_json::Value) -> Result<Self, String> {
+    fn new(name: &str, given: &serde_json::Value, when: When) -> Result<Self, String> {
         let registered = find(name).ok_or_else(|| format!("no attack `{name}`"))?;
-        Ok(Self { registered, attack: (registered.build)(given)? })
+        Ok(Self { registered, attack: (registered.build)(given)?, when })
     }
 }
 
@@ -31,8 +43,9 @@ impl Ensemble {
     ///
     /// # Errors
     /// What is wrong with the parameters.
-    pub(crate) fn of(stages: &[(&str, serde_json::Value)]) -> Result<Self, String> {
-        let stages: Result<_, String> = stages.iter().map(|(name, given)| Stage::new(name, given)).collect();
+    pub(crate) fn of(stages: &[(&str, serde_json::Value, When)]) -> Result<Self, String> {
+        let stages: Result<_, String> =
+            stages.iter().map(|(name, given, when)| Stage::new(name, given, *when)).collect();
         Ok(Self { stages: stages? })
     }
 }
@@ -79,15 +92,20 @@ impl WithGradients for Ensemble {
     fn attack(&self, model: &mut dyn Gradients, task: &Task<'_>) -> Result<Candidates, Fault> {
         let mut found = Candidates::at_start(task);
         let of = self.stages.len() as u64;
+        let mut last_broke = 0;
         for (nth, stage) in (0..).zip(&self.stages) {
             let standing: Vec<usize> =
                 (0..task.len()).filter(|at| found.claimed.get(*at) == Some(&false)).collect();
             if standing.is_empty() || found.stopped {
                 break;
             }
-            if !stage.registered.norms.contains(&task.ball.norm) {
+            let health = found.gradients;
+            let empty = (health.vanished + health.not_finite) * EMPTY_ONE_IN > health.rows;
+            let wanted = stage.when == When::Always || last_broke > 0 || empty;
+            if !wanted || !stage.registered.norms.contains(&task.ball.norm) {
                 continue;
             }
+            last_broke = 0;
             let part = Part::of(task, &standing);
             let pace = StagePace { whole: task.pace, nth, of };
             let sub = Task {
@@ -109,6 +127,7 @@ impl WithGradients for Ensemble {
                 // What looks for the smallest change may have found a larger one than the budget.
                 if *claimed && task.ball.contains(task.start(at), row) {
                     keep(&mut found, task, at, Some(row));
+                    last_broke += 1;
                 }
             }
         }
@@ -128,9 +147,12 @@ pub(crate) struct Plan {
     pub(crate) queries: u32,
 }
 
+/// Queries with which Square tries whether gradients have misled.
+const TRIAL_QUERIES: u32 = 1_000;
+
 impl Default for Plan {
     fn default() -> Self {
-        Self { steps: 100, restarts: 1, queries: 5_000 }
+        Self { steps: 100, restarts: 5, queries: 5_000 }
     }
 }
 
@@ -154,7 +176,12 @@ impl Plan {
 
     /// Parameters of a walk along the boundary, which ends once the budget is kept.
     pub(crate) fn boundary(&self) -> serde_json::Value {
-        json!({ "steps": self.steps, "restarts": self.restarts, "until-broken": true })
+        json!({ "steps": self.steps, "until-broken": true })
+    }
+
+    /// Parameters of the first, short run of Square.
+    pub(crate) fn trial(&self) -> serde_json::Value {
+        json!({ "queries": self.queries.min(TRIAL_QUERIES) })
     }
 
     /// Parameters of Square.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Fault, Gradients, argmax};
-use crate::evasion::walk::{Walk, Wants, drive, points};
+use crate::evasion::walk::{NEAR, Rise, Walk, Wants, checked_near, drive, points};
 use crate::evasion::{Access, Candidates, Evasion, Registered, Task, WithGradients, checked, parameters};
 use crate::loss::Loss;
 use crate::norm::{Ball, Norm};
@@ -13,9 +13,10 @@ domain::catalogue_entry! {
     ///
     /// ## What it is
     /// From a random row within the budget, the loss of the true class is climbed step by step; after each step the row is projected onto budget and box at
-    /// once. The steps shrink as a cosine from 2.5 budgets a `steps`-th to nearly nothing, so that the walk first travels and then settles. A sample ends with its
-    /// first wrong answer. Parameters: `steps` (40), `restarts` (1), `step` (first step as a share of the budget), `random-start` (true), `eot` (1: queries averaged per step,
-    /// for models that do not answer the same twice).
+    /// once. The steps shrink as a cosine from a fifth of the budget to nothing, four budgets in all, so that the walk first travels and then settles. A sample ends with its
+    /// first wrong answer. A sample whose loss, at half of the steps, still lacks more than `near` of what it has gained is given up; the others are started again, first from the sample itself, up to
+    /// `restarts` times. Parameters: `steps` (40), `restarts` (4), `near` (0.25; a large number gives nothing up), `step` (first step as a share of the budget, 8 divided by the steps when not given),
+    /// `random-start` (true), `eot` (1: queries averaged per step, for models that do not answer the same twice).
     ///
     /// ## Why it matters in care
     /// It is the attack that adversarial training is trained on and most published robustness is measured with: a model that falls here needs no finer tool.
@@ -40,6 +41,7 @@ pub static ATTACK: Registered = Registered {
         checked("steps", pgd.steps, 10_000)?;
         checked("restarts", pgd.restarts, 1_000)?;
         checked("eot", pgd.eot, 1_000)?;
+        checked_near(pgd.near)?;
         if pgd.step.is_some_and(|step| !(step.is_finite() && step > 0.0)) {
             return Err("`step` must be above 0: the first step as a share of the budget".into());
         }
@@ -53,6 +55,7 @@ pub static ATTACK: Registered = Registered {
 struct Pgd {
     steps: u32,
     restarts: u32,
+    near: f64,
     step: Option<f64>,
     random_start: bool,
     eot: u32,
@@ -60,7 +63,7 @@ struct Pgd {
 
 impl Default for Pgd {
     fn default() -> Self {
-        Self { steps: 40, restarts: 1, step: None, random_start: true, eot: 1 }
+        Self { steps: 40, restarts: 4, near: NEAR, step: None, random_start: true, eot: 1 }
     }
 }
 
@@ -76,6 +79,7 @@ impl WithGradients for Pgd {
                 x: start.to_vec(),
                 rng: task.rng(at, 2),
                 taken: 0,
+                rise: Rise::default(),
                 restarts: self.restarts,
                 wants: Wants::Gradient,
                 found: false,
@@ -88,6 +92,9 @@ impl WithGradients for Pgd {
     }
 }
 
+/// First step times steps, in budgets: four budgets are travelled in all, enough to leave any random start behind.
+const TRAVEL: f64 = 8.0;
+
 /// One row on its way.
 struct Path<'t> {
     plan: &'t Pgd,
@@ -98,6 +105,7 @@ struct Path<'t> {
     rng: numeric::Rng,
     /// Steps taken since the last start.
     taken: u32,
+    rise: Rise,
     /// Starts left, with this one.
     restarts: u32,
     wants: Wants,
@@ -105,10 +113,19 @@ struct Path<'t> {
 }
 
 impl Path<'_> {
+    /// The second run begins at the start itself, where the budget holds no noise; later ones at random rows again.
+    fn begin_again(&mut self) {
+        if self.restarts + 1 == self.plan.restarts {
+            self.x.copy_from_slice(self.start);
+        } else {
+            self.ball.random(self.start, &mut self.rng, &mut self.x);
+        }
+    }
+
     /// Size of the next step: a cosine from the first to nearly 0.
     fn size(&self) -> f64 {
         let steps = f64::from(self.plan.steps);
-        let first = self.plan.step.unwrap_or((2.0 * 2.5 / steps).min(2.0)) * self.ball.epsilon;
+        let first = self.plan.step.unwrap_or((TRAVEL / steps).min(2.0)) * self.ball.epsilon;
         first * 0.5 * (1.0 + (std::f64::consts::PI * f64::from(self.taken) / steps).cos())
     }
 }
@@ -132,11 +149,18 @@ impl Walk for Path<'_> {
             self.wants = Wants::Nothing;
             return;
         }
+        let mut unused = vec![0.0; scores.len()];
+        self.rise.hear(Loss::LogOdds.of(scores, self.label, &mut unused));
+        if self.taken >= self.plan.steps.div_ceil(2) && !self.rise.is_near(self.plan.near) {
+            self.wants = Wants::Nothing;
+            return;
+        }
         if self.taken == self.plan.steps {
+            self.rise = Rise::default();
             self.restarts = self.restarts.saturating_sub(1);
             self.taken = 0;
             self.wants = if self.restarts == 0 { Wants::Nothing } else { Wants::Gradient };
-            self.ball.random(self.start, &mut self.rng, &mut self.x);
+            self.begin_again();
             return;
         }
         if points(gradient) {

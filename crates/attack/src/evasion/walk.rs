@@ -215,3 +215,37 @@ pub(crate) fn ranked(scores: &[f32], label: usize, count: usize) -> Vec<usize> {
     order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     order.into_iter().map(|(_, class)| class).take(count).collect()
 }
+
+/// How far a climb has come: the loss at its first row and the best so far; above 0 the sample is broken.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rise {
+    first: Option<f32>,
+    best: f32,
+}
+
+impl Rise {
+    /// Takes in the loss of one row.
+    pub(crate) fn hear(&mut self, loss: f32) {
+        if self.first.is_none() {
+            *self = Self { first: Some(loss), best: loss };
+        }
+        self.best = self.best.max(loss);
+    }
+
+    /// Whether what is missing is at most `near` times what was gained. A climb that is not even near will not arrive by a few more steps or another
+    /// random start, and the time is better spent on those that are. Without any loss heard there is nothing to judge by: true.
+    pub(crate) fn is_near(&self, near: f64) -> bool {
+        self.first.is_none_or(|first| f64::from(-self.best) <= near * f64::from(self.best - first))
+    }
+}
+
+/// What a sample may lack, as a share of what it gained, without being given up.
+pub(crate) const NEAR: f64 = 0.25;
+
+/// Refuses a share that is negative or not a number.
+///
+/// # Errors
+/// Names the parameter and what it may be.
+pub(crate) fn checked_near(near: f64) -> Result<(), String> {
+    if near >= 0.0 { Ok(()) } else { Err(format!("`near` must be 0 or more, not {near}")) }
+}

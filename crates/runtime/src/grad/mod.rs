@@ -137,7 +137,7 @@ pub(crate) fn row_shape(graph: &Graph, given: &[usize]) -> Result<(Vec<usize>, O
 }
 
 impl Gradient {
-    fn compile(
+    pub(crate) fn compile(
         graph: &Graph,
         output: &str,
         row: &[usize],

@@ -29,3 +29,70 @@ pub(super) fn cross_entropy(logits: &[f32], labels: &[usize], d: &mut Vec<f32>) 
     }
     (total * share, right)
 }
+
+/// What the rows of a step are to learn.
+pub(super) struct Step<'a> {
+    pub(super) labels: &'a [usize],
+    /// Probabilities in place of the classes, row-major.
+    pub(super) soft: Option<Vec<f32>>,
+    /// How much each row counts.
+    pub(super) weights: Option<Vec<f32>>,
+}
+
+impl Step<'_> {
+    /// As [`cross_entropy`]. The cross-entropy with probabilities t is that with any class c, plus the sum of (z_c - z_k) t_k; its derivative is the
+    /// softmax minus t. With one logit, the probabilities are ignored: there is no column for them. Weights multiply a row's part of the derivative; the loss told stays that of
+    /// the rows as they are.
+    pub(super) fn loss(&self, logits: &[f32], d: &mut Vec<f32>) -> (f64, usize) {
+        let (mut loss, right) = cross_entropy(logits, self.labels, d);
+        let rows = self.labels.len().max(1);
+        let width = (logits.len() / rows).max(1);
+        let share = 1.0 / rows as f64;
+        if let Some(soft) = self.soft.as_ref().filter(|_| width > 1) {
+            let steps =
+                logits.chunks_exact(width).zip(d.chunks_exact_mut(width)).zip(soft.chunks_exact(width));
+            for (((row, slope), soft), label) in steps.zip(self.labels) {
+                let own = row.get(*label).copied().unwrap_or(f32::NAN);
+                for (class, ((z, slope), t)) in row.iter().zip(slope).zip(soft).enumerate() {
+                    loss += f64::from(own - z) * f64::from(*t) * share;
+                    let hard = f32::from(u8::from(class == *label));
+                    *slope += (f64::from(hard - t) * share) as f32;
+                }
+            }
+        }
+        if let Some(weights) = &self.weights {
+            for (slope, weight) in d.chunks_exact_mut(width).zip(weights) {
+                slope.iter_mut().for_each(|s| *s *= weight);
+            }
+        }
+        (loss, right)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn soft_targets_have_the_derivative_of_their_loss_and_hard_ones_are_a_special_case() {
+        let logits = [0.3_f32, -1.0, 0.5, 2.0, 0.1, -0.4];
+        let soft = vec![0.2_f32, 0.7, 0.1, 0.0, 1.0, 0.0];
+        let step = |soft| Step { labels: &[1, 1], soft, weights: None };
+        let (mut d, mut unused) = (Vec::new(), Vec::new());
+        let towards = step(Some(soft));
+        let (loss, _) = towards.loss(&logits, &mut d);
+        for at in 0..6 {
+            let mut up = logits;
+            up[at] += 1e-2;
+            let mut down = logits;
+            down[at] -= 1e-2;
+            let slope = (towards.loss(&up, &mut unused).0 - towards.loss(&down, &mut unused).0) / 0.02;
+            assert!((slope - f64::from(d[at])).abs() < 1e-4, "{at}: {slope} {}", d[at]);
+        }
+        assert!(loss > 0.0);
+        let hard = step(Some(vec![0.0, 1.0, 0.0, 0.0, 1.0, 0.0])).loss(&logits, &mut unused);
+        let plain = step(None).loss(&logits, &mut d);
+        assert!((hard.0 - plain.0).abs() < 1e-6 && hard.1 == plain.1);
+        assert!(unused.iter().zip(&d).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+}

@@ -7,6 +7,7 @@ mod architecture;
 mod loss;
 mod optimizer;
 mod parameters;
+mod trainer;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use thiserror::Error;
 
 pub use architecture::{Architecture, logistic, mlp, small_cnn};
 pub use optimizer::Optimizer;
+pub use trainer::{Recipe, SmallModels};
 
 use crate::error::{LoadError, RunError};
 use crate::grad::tape::{Slots, Tape, Wanted};
@@ -142,9 +144,22 @@ pub struct Batch<'a> {
     pub x: &'a mut Vec<f32>,
     /// Their classes.
     pub labels: &'a [usize],
+    /// Place of each row in the training data.
+    pub places: &'a [usize],
     /// The generator of this training run.
     pub rng: &'a mut Rng,
     model: &'a mut Trainable,
+}
+
+/// What is learned of each row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Goal<'a> {
+    /// Its class; of soft targets, the most probable.
+    pub(crate) labels: &'a [usize],
+    /// A probability for each class of each row, row-major, in place of the class.
+    pub(crate) soft: Option<&'a [f32]>,
+    /// How much each row counts.
+    pub(crate) weights: Option<&'a [f32]>,
 }
 
 impl Batch<'_> {
@@ -197,6 +212,18 @@ impl Batch<'_> {
 
 /// Changes a batch before its step.
 pub type Hook<'a> = dyn FnMut(&mut Batch<'_>) -> Result<(), RunError> + 'a;
+
+impl Goal<'_> {
+    /// The part of a step, whose rows stand at `places`.
+    fn of<'l>(&self, places: &[usize], classes: usize, labels: &'l [usize]) -> loss::Step<'l> {
+        let soft = |all: &[f32]| {
+            let row = |at: &usize| all.get(at * classes..(at + 1) * classes).unwrap_or_default();
+            places.iter().flat_map(row).copied().collect()
+        };
+        let weights = |all: &[f32]| places.iter().filter_map(|at| all.get(*at)).copied().collect();
+        loss::Step { labels, soft: self.soft.map(soft), weights: self.weights.map(weights) }
+    }
+}
 
 impl Trainable {
     /// A model whose `output` is trained; where the output is a softmax or sigmoid, training goes by the logits before.
@@ -358,6 +385,19 @@ impl Trainable {
         hook: &mut Hook<'_>,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<(), TrainError> {
+        self.train_towards(x, Goal { labels: y, soft: None, weights: None }, options, hook, progress)
+    }
+
+    /// As [`Trainable::train_with`], towards probabilities and with weights, whose lengths the caller has checked.
+    pub(crate) fn train_towards(
+        &mut self,
+        x: &[f32],
+        goal: Goal<'_>,
+        options: &TrainOptions,
+        hook: &mut Hook<'_>,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<(), TrainError> {
+        let y = goal.labels;
         self.check(x, y, options)?;
         let mut state = optimizer::State::for_weights(&self.weights);
         let mut rng = Rng::new(options.seed, 1);
@@ -378,8 +418,16 @@ impl Trainable {
                     rows.extend_from_slice(x.get(at * self.width..(at + 1) * self.width).unwrap_or_default());
                     labels.extend(y.get(at));
                 }
-                hook(&mut Batch { epoch, x: &mut rows, labels: &labels, rng: &mut rng, model: self })?;
-                let (loss, correct) = self.step(&rows, &labels, options, &mut state)?;
+                hook(&mut Batch {
+                    epoch,
+                    x: &mut rows,
+                    labels: &labels,
+                    places: part,
+                    rng: &mut rng,
+                    model: self,
+                })?;
+                let (loss, correct) =
+                    self.step(&rows, &goal.of(part, self.classes, &labels), options, &mut state)?;
                 if !loss.is_finite() {
                     return Err(TrainError::Diverged { epoch, loss });
                 }
@@ -416,12 +464,12 @@ impl Trainable {
     fn step(
         &mut self,
         x: &[f32],
-        labels: &[usize],
+        goal: &loss::Step<'_>,
         options: &TrainOptions,
         state: &mut optimizer::State,
     ) -> Result<(f64, usize), TrainError> {
         let mut d = Vec::new();
-        let (loss, right) = loss::cross_entropy(self.run(x, labels.len())?, labels, &mut d);
+        let (loss, right) = goal.loss(self.run(x, goal.labels.len())?, &mut d);
         if !loss.is_finite() {
             return Ok((loss, right));
         }

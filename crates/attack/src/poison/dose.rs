@@ -317,7 +317,7 @@ impl<'b, 'd> Bench<'b, 'd> {
         let areas: Option<Vec<f64>> = runs.iter().map(|r| r.standing.auc).collect();
         let works = clean.is_some_and(|clean| match self.criterion {
             Criterion::Success(least) => {
-                success.is_some_and(|s| s.share >= least && baseline.is_none_or(|base| s.share > base.share))
+                success.is_some_and(|s| s.share >= least && baseline.is_none_or(|base| s.low > base.share))
             }
             Criterion::AccuracyLoss(least) => clean.accuracy.share - accuracy.share >= least,
         });

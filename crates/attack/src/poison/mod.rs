@@ -63,7 +63,7 @@ pub fn find(typed: &str) -> Option<&'static Registered> {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Criterion {
-    /// At least this share of the rows that the attacker wants to control is called what he wants, and more than without poisoning.
+    /// At least this share of the rows that the attacker wants to control is called what he wants, and the interval of that share lies above the share without poisoning.
     Success(f64),
     /// Accuracy on clean rows falls by at least this much, as a share of all rows.
     AccuracyLoss(f64),

@@ -42,6 +42,7 @@ pub fn pages(more: &[&Entry]) -> Result<Vec<Page>, AppError> {
     let mut pages: Vec<Page> = entries
         .chain(provenance::ENTRIES.iter().map(|e| -> &Entry { e }))
         .chain(artifact::entries().map(|e| -> &Entry { e }))
+        .chain(attack::entries().map(|e| -> &Entry { e }))
         .map(|e| Page {
             id: e.id.to_owned(),
             name: e.name.to_owned(),

@@ -201,6 +201,22 @@ domain::catalogue_entry! {
     pub static BILL_OF_MATERIALS = { id: "V013", name: "bill-of-materials", kind: Check, since: "0.1.0", maps: ["AML.M0023"] };
 }
 
+domain::catalogue_entry! {
+    /// The model was attacked in an exercise, and enough of its right answers stood.
+    ///
+    /// ## What it is
+    /// `asepsis exercise run --system NAME` changes held-out rows within stated budgets until the answer flips or the attack gives up. The evidence names
+    /// the suite and its digest, holds accuracy without and under attack, and the digest of the whole scorecard. It is clean or has findings when the
+    /// exercise is complete; a finding is high when fewer right answers stand the smallest budget than the suite asks for.
+    /// ## Why it matters in care
+    /// A small error of a device, or a person with intent, must not turn an answer about a patient into its opposite unseen.
+    /// ## Limits
+    /// It shows what the attacks of the suite achieve within their budgets; standing them does not show that no attack works.
+    /// ## References
+    /// - Carlini et al. 2019, arXiv:1902.06705. Croce and Hein 2020, arXiv:2003.01690. MITRE ATLAS AML.T0043, Craft Adversarial Data.
+    pub static EXERCISE = { id: "V014", name: "exercise", kind: Check, since: "0.2.0", maps: ["AML.M0008", "AML.T0043", "AML.T0015"] };
+}
+
 /// All checks of this crate.
 pub static ENTRIES: &[&Entry] = &[
     &MODEL_LOADS,
@@ -216,4 +232,5 @@ pub static ENTRIES: &[&Entry] = &[
     &ARTEFACT_SCANNED,
     &ARTEFACT_SIGNED,
     &BILL_OF_MATERIALS,
+    &EXERCISE,
 ];

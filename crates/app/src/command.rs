@@ -31,6 +31,7 @@ pub enum Command {
     KeyRevoke { key: KeyId },
     KeyRotate { key: KeyId, overlap_days: u32 },
     SignIn { person: String },
+    ExerciseKeep { system: SystemId, scorecard: std::path::PathBuf },
     AuditVerify,
     AuditShow { first: u64, count: u64 },
     AuditProve { index: u64 },
@@ -77,6 +78,13 @@ pub async fn perform(
             let admission = admit::admit(hospital, who, &system, progress).await?;
             let exit = u8::from(!admission.gate.open);
             Reply::new(admission_text(&admission), &admission, exit)
+        }
+        Command::ExerciseKeep { system, scorecard } => {
+            let (index, evidence) = crate::exercise::keep(hospital, who, &system, &scorecard).await?;
+            let gate = hospital.gate(&system, Stage::Validation)?;
+            let word = evidence.outcome.word();
+            let text = format!("V014 {word}, ledger entry {index}\n{}", gate_text(&gate));
+            Reply::new(text, serde_json::json!({ "entry": index, "evidence": evidence, "gate": gate }), 0)
         }
         Command::Gate { system, stage } => {
             let report = hospital.gate(&system, stage)?;

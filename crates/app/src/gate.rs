@@ -321,9 +321,9 @@ mod tests {
         for (after, expected) in [
             (
                 subjects("M", "r", "g"),
-                vec!["C001", "C002", "C011", "C012", "C013", "C004", "C005", "C006", "C007"],
+                vec!["C001", "C002", "C011", "C012", "C013", "C004", "C005", "C014", "C006", "C007"],
             ),
-            (subjects("m", "R", "g"), vec!["C003", "C004", "C005", "C006", "C007"]),
+            (subjects("m", "R", "g"), vec!["C003", "C004", "C005", "C014", "C006", "C007"]),
             (subjects("m", "r", "G"), vec!["C006", "C007"]),
         ] {
             let report = report(&after, &made, &[], 1);

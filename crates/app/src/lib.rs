@@ -13,6 +13,7 @@ pub mod controls;
 pub mod dataset;
 pub mod desk;
 mod error;
+pub mod exercise;
 pub mod gate;
 pub mod hospital;
 pub mod live;

@@ -8,7 +8,7 @@ use app::command::Command;
 use clap::{Parser, Subcommand, ValueEnum};
 use domain::{ClientId, KeyId, Stage, SystemId};
 
-use crate::{bom, data, local, scan, serve, sign};
+use crate::{bom, data, exercise, local, scan, serve, sign};
 
 /// Built-in security for clinical AI, from procurement to routine use.
 #[derive(Parser)]
@@ -44,7 +44,7 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
-    /// For code hosts and security dashboards (scans).
+    /// For code hosts and security dashboards (scans, exercises).
     Sarif,
 }
 
@@ -75,6 +75,9 @@ pub enum Verb {
         /// Where the private key goes; the public one goes beside it with `.pub`
         file: PathBuf,
     },
+    /// Attack a model as the strongest attackers would, and keep what stood as a scorecard
+    #[command(subcommand)]
+    Exercise(exercise::ExerciseVerb),
     /// Check the present version of a system and write evidence
     Admit {
         system: SystemId,
@@ -219,12 +222,19 @@ pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
     let place = local::Place::find(&arguments)?;
     let person = arguments.person.clone().unwrap_or_else(|| app::people::LOCAL.to_owned());
     let format = arguments.format;
-    if format == Format::Sarif && !matches!(arguments.command, Verb::Scan(_)) {
-        bail!("only `asepsis scan` answers in SARIF: use --format text or json");
+    let in_sarif = matches!(
+        arguments.command,
+        Verb::Scan(_) | Verb::Exercise(exercise::ExerciseVerb::Run(_) | exercise::ExerciseVerb::Show { .. })
+    );
+    if format == Format::Sarif && !in_sarif {
+        bail!(
+            "only `asepsis scan` and `asepsis exercise run` and `show` answer in SARIF: use --format text or json"
+        );
     }
     match arguments.command {
         Verb::Scan(ref scan) => scan::run(scan, format),
         Verb::Bom(ref bom) => bom::run(bom, format),
+        Verb::Exercise(ref verb) => exercise::run(&place, &person, verb, format),
         Verb::Sign(ref sign) => sign::sign(sign, format),
         Verb::Verify(ref verify) => sign::verify(verify, format),
         Verb::SigningKey { ref file } => sign::new_key(file),
@@ -347,7 +357,8 @@ fn check_proof(proof: &std::path::Path, key: &str) -> anyhow::Result<u8> {
     }
 }
 
-fn explain(id: Option<&str>, all: bool, format: Format) -> anyhow::Result<u8> {
+/// Explains something of the catalogue, or lists all.
+pub fn explain(id: Option<&str>, all: bool, format: Format) -> anyhow::Result<u8> {
     let pages = app::catalogue::pages(gateway::ENTRIES)?;
     if all {
         print!("{}", app::catalogue::reference(&pages));

@@ -67,6 +67,13 @@ fn default_dir() -> anyhow::Result<PathBuf> {
 
 /// Performs a command and prints the answer.
 pub fn perform(place: &Place, person: &str, format: Format, command: Command) -> anyhow::Result<u8> {
+    let reply = ask(place, person, command)?;
+    print_reply(&reply, format)?;
+    Ok(reply.exit)
+}
+
+/// Performs a command.
+pub fn ask(place: &Place, person: &str, command: Command) -> anyhow::Result<Reply> {
     if !place.config.exists() && !place.named {
         bail!(
             "there is no hospital in `{}`: start with `asepsis up`, or name a configuration with --config",
@@ -74,7 +81,7 @@ pub fn perform(place: &Place, person: &str, format: Format, command: Command) ->
         );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let reply = runtime.block_on(async {
+    runtime.block_on(async {
         let spinner = crate::terminal::spinner();
         let say = {
             let spinner = spinner.clone();
@@ -91,9 +98,7 @@ pub fn perform(place: &Place, person: &str, format: Format, command: Command) ->
         };
         spinner.finish_and_clear();
         anyhow::Ok(reply?)
-    })?;
-    print_reply(&reply, format)?;
-    Ok(reply.exit)
+    })
 }
 
 /// What can be done when the hospital cannot be opened here. A running program answers, also when the configuration on disk has

@@ -11,6 +11,7 @@ mod control;
 mod data;
 mod desk;
 mod example;
+mod exercise;
 mod keep;
 mod local;
 mod picture;

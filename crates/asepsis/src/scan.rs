@@ -84,7 +84,7 @@ pub fn report(arguments: &ScanArguments) -> anyhow::Result<app::scan::Report> {
     };
     let mut keep = Keep::default();
     let targets = targets(&arguments.targets, &mut keep)?;
-    let stop = stop_on_signal();
+    let stop = stop_on_signal("stopping after the files that are being read; once more ends at once");
     let bar = crate::terminal::bar("scanning");
     let threads =
         arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
@@ -175,8 +175,8 @@ fn cache() -> Option<Cache> {
     Some(Cache::new(cache_folder()?.join("scan"), &build))
 }
 
-/// Set by the first Ctrl-C, so that what is done is kept and printed. The second ends the program at once.
-fn stop_on_signal() -> Arc<AtomicBool> {
+/// Set by the first Ctrl-C, so that what is done is kept and printed; `says` is printed then. The second ends the program at once.
+pub fn stop_on_signal(says: &'static str) -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&stop);
     std::thread::spawn(move || {
@@ -184,7 +184,7 @@ fn stop_on_signal() -> Arc<AtomicBool> {
         runtime.block_on(async {
             if tokio::signal::ctrl_c().await.is_ok() {
                 set.store(true, Ordering::Relaxed);
-                eprintln!("stopping after the files that are being read; once more ends at once");
+                eprintln!("{says}");
             }
             if tokio::signal::ctrl_c().await.is_ok() {
                 std::process::exit(130);

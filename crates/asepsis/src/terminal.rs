@@ -24,6 +24,16 @@ pub fn bytes(what: &str) -> ProgressBar {
     bar
 }
 
+/// A bar for work whose units say nothing to people: per cent, with remaining time.
+pub fn share(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{msg:20} {bar:30} {percent:>3}% {eta} left") {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_owned());
+    bar
+}
+
 /// A line that says what is being done. Hidden for the first moments, so that quick commands do not flicker.
 pub fn spinner() -> ProgressBar {
     let spinner = ProgressBar::new_spinner();

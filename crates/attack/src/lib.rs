@@ -17,6 +17,8 @@ pub mod norm;
 pub mod pace;
 pub mod poison;
 pub mod privacy;
+pub mod scorecard;
+pub mod suite;
 pub mod tabular;
 pub mod theft;
 pub mod training;

@@ -57,7 +57,12 @@ impl Ball {
     /// Whether `x` is within the radius of `start` and in the unit box, up to rounding.
     pub fn contains(&self, start: &[f32], x: &[f32]) -> bool {
         let inside = x.iter().all(|v| (0.0..=1.0).contains(v));
-        inside && self.norm.distance(start, x) <= self.epsilon * (1.0 + EPSILON_SLACK) + EPSILON_SLACK
+        inside && self.admits(self.norm.distance(start, x))
+    }
+
+    /// Whether `distance` is within the radius, up to rounding.
+    pub fn admits(&self, distance: f64) -> bool {
+        distance <= self.epsilon * (1.0 + EPSILON_SLACK) + EPSILON_SLACK
     }
 
     /// Moves `x` to the nearest row (in the Euclidean sense) that is in the unit box and within the radius of `start`, exactly: ball and box at once, so that no budget is

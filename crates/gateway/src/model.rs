@@ -68,7 +68,7 @@ fn refusal(system: &SystemId, error: UpstreamError) -> Refusal {
             let retry_after_s = u32::try_from(retry_after_ms.div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
             Refusal::CircuitOpen { system, retry_after_s }
         }
-        UpstreamError::Refused { status, .. } => {
+        UpstreamError::Refused { status, .. } | UpstreamError::AskedToWait { status, .. } => {
             Refusal::UpstreamBadReply { detail: format!("it refused the request with {status}") }
         }
         UpstreamError::BadReply { reason, .. } => Refusal::UpstreamBadReply { detail: reason },

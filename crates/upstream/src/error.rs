@@ -62,6 +62,16 @@ pub enum UpstreamError {
         /// What it wrote.
         detail: Detail,
     },
+    /// It is asked too much and says when to come back.
+    #[error("{target} refused with {status}: it asks to wait {retry_after_ms} ms")]
+    AskedToWait {
+        /// Who.
+        target: String,
+        /// `HTTP 429` or `HTTP 503`.
+        status: String,
+        /// How long it asks to wait (`Retry-After` in seconds, RFC 9110, 10.2.3), in milliseconds.
+        retry_after_ms: u64,
+    },
     /// Its answer is not one.
     #[error("the answer of {target} cannot be used: {reason}")]
     BadReply {
@@ -118,7 +128,7 @@ impl UpstreamError {
             Self::Settings(_) => "upstream-settings",
             Self::Unreachable { .. } => "upstream-unreachable",
             Self::Timeout { .. } => "upstream-timeout",
-            Self::Refused { .. } => "upstream-refused",
+            Self::Refused { .. } | Self::AskedToWait { .. } => "upstream-refused",
             Self::BadReply { .. } => "upstream-bad-reply",
             Self::TooLarge { .. } => "upstream-too-large",
             Self::CircuitOpen { .. } => "upstream-circuit-open",
@@ -128,11 +138,27 @@ impl UpstreamError {
         }
     }
 
+    /// How long to wait before asking again, in milliseconds, when the server is asked too much; 0 when it does not say how long. `None` when waiting
+    /// would not help.
+    pub fn wait_ms(&self) -> Option<u64> {
+        match self {
+            Self::AskedToWait { retry_after_ms, .. } | Self::CircuitOpen { retry_after_ms, .. } => {
+                Some(*retry_after_ms)
+            }
+            Self::Refused { status, .. } => {
+                let busy = ["HTTP 429", "HTTP 503", "gRPC ResourceExhausted", "gRPC Unavailable"];
+                busy.contains(&status.as_str()).then_some(0)
+            }
+            _ => None,
+        }
+    }
+
     /// True when the server is to blame, so that the circuit counts it. A refusal of one request is not.
     pub(crate) fn is_servers_fault(&self) -> bool {
         match self {
             Self::Unreachable { .. }
             | Self::Timeout { .. }
+            | Self::AskedToWait { .. }
             | Self::BadReply { .. }
             | Self::TooLarge { .. } => true,
             Self::Refused { status, .. } => is_overload(status),

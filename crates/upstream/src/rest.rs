@@ -38,6 +38,8 @@ pub(crate) struct RestClient {
 /// A body with its header length.
 struct Reply {
     status: StatusCode,
+    /// `Retry-After` in seconds; its form as a date is not read.
+    retry_after_s: Option<u64>,
     header_len: Option<usize>,
     body: Bytes,
 }
@@ -110,7 +112,7 @@ impl RestClient {
         self.get(&self.live_url).await?;
         match self.get(&format!("{}/ready", self.model_url)).await {
             Ok(_) => Ok(true),
-            Err(UpstreamError::Refused { .. }) => Ok(false),
+            Err(UpstreamError::Refused { .. } | UpstreamError::AskedToWait { .. }) => Ok(false),
             Err(other) => Err(other),
         }
     }
@@ -155,13 +157,20 @@ impl RestClient {
             Some(length) => length,
             None => None,
         };
+        let retry_after = head.headers.get(header::RETRY_AFTER);
+        let retry_after_s = retry_after.and_then(|v| v.to_str().ok()?.trim().parse().ok());
         let body = collect(body, self.limits.body_bytes, &self.target).await?;
-        Ok(Reply { status: head.status, header_len, body })
+        Ok(Reply { status: head.status, retry_after_s, header_len, body })
     }
 
     fn refused(&self, reply: &Reply) -> UpstreamError {
         let detail = Detail::new(rest::parse_error(&reply.body).unwrap_or_default());
         let status = format!("HTTP {}", reply.status.as_u16());
+        let busy = matches!(reply.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        if let Some(seconds) = reply.retry_after_s.filter(|_| busy) {
+            let retry_after_ms = seconds.saturating_mul(1_000);
+            return UpstreamError::AskedToWait { target: self.target.clone(), status, retry_after_ms };
+        }
         UpstreamError::Refused { target: self.target.clone(), status, detail }
     }
 }

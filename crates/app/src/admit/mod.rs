@@ -2,6 +2,7 @@
 
 mod artefact;
 mod assess;
+mod exercised;
 mod figures;
 mod model;
 
@@ -189,6 +190,8 @@ async fn examine(
         return Examination { evidence, version: None };
     };
     let version = judge_model(&bench, &scorer, &data, &mut evidence, progress).await;
+    progress("attacking the model, as a first exercise");
+    evidence.push(exercised::exercised(hospital, &bench).await);
     let model_bytes = read.model.and_then(Result::ok);
     let version = version.map(|fitted| NewVersion { model_bytes, fitted, subjects: read.subjects.clone() });
     Examination { evidence, version }

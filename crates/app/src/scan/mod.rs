@@ -4,7 +4,7 @@
 mod cache;
 mod file;
 mod policy;
-mod sarif;
+pub(crate) mod sarif;
 mod words;
 
 use std::collections::BTreeMap;

@@ -47,7 +47,8 @@ pub fn sarif(report: &Report) -> Value {
     })
 }
 
-fn rule(entry: &Entry) -> Value {
+/// An entry of the catalogue as a rule.
+pub(crate) fn rule(entry: &Entry) -> Value {
     let section = |heading: &str| {
         let after = entry.doc.split_once(heading).map_or("", |(_, rest)| rest);
         after.split("##").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
@@ -119,7 +120,8 @@ fn note(scanned: &Scanned, part: &Part, reason: &str) -> Value {
     })
 }
 
-const fn level(severity: Severity) -> &'static str {
+/// SARIF's word for a severity.
+pub(crate) const fn level(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical | Severity::High => "error",
         Severity::Medium => "warning",
@@ -128,7 +130,7 @@ const fn level(severity: Severity) -> &'static str {
 }
 
 /// A path as a URI reference (RFC 3986): what is not allowed in a path is percent-encoded.
-fn uri(path: &str) -> String {
+pub(crate) fn uri(path: &str) -> String {
     use std::fmt::Write as _;
     if path.starts_with("https://") || path.starts_with("s3://") {
         return path.to_owned();

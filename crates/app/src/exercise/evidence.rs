@@ -1,0 +1,137 @@
+//! V014: an exercise as evidence in the ledger: figures, and the digest of the whole scorecard.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use access::{Action, Principal, Resource};
+use attack::scorecard::{Scorecard, budget_text};
+use domain::{Digest, Evidence, Location, Metric, Outcome, Record, Severity, Subject, SubjectRole, SystemId};
+
+use super::data::bad;
+use crate::admit::{Bench, finding};
+use crate::{AppError, Hospital, checks, dataset};
+
+/// Largest scorecard that is kept, bytes.
+const CARD_BYTES_MAX: u64 = 64 << 20;
+/// What an exercise speaks about.
+const ROLES: [SubjectRole; 3] = [SubjectRole::Model, SubjectRole::Reference, SubjectRole::Inputs];
+/// Most figures of one piece of evidence.
+const FIGURES_MAX: usize = 40;
+
+/// Reads the scorecard in `file` and keeps it as evidence about `id`. Returns its place in the ledger.
+///
+/// # Errors
+/// When `who` may not, the file is not a scorecard of this system as it is now, or ledger or state cannot be written.
+pub async fn keep(
+    hospital: &Hospital,
+    who: &Principal,
+    id: &SystemId,
+    file: &Path,
+) -> Result<(u64, Evidence), AppError> {
+    hospital.demand(who, Action::AdmitSystem, &Resource::System(id.clone()))?;
+    let bytes = dataset::read_file(file, CARD_BYTES_MAX)
+        .map_err(|e| bad(e.to_string().replace("reference data", "the scorecard")))?;
+    let card: Scorecard =
+        serde_json::from_slice(&bytes).map_err(|e| bad(format!("this is not a scorecard: {e}")))?;
+    if card.subject.system.as_deref() != Some(id.as_str()) {
+        return Err(bad(format!("this scorecard is not about `{id}`")));
+    }
+    let system = hospital.system(id)?;
+    let subjects = hospital.subjects(&system);
+    let by = who.id().to_string();
+    let bench = Bench { system: &system, subjects: &subjects, now: hospital.now(), by: &by };
+    let kept = hospital.blobs.put(&bytes).map_err(|e| AppError::State(e.to_string()))?;
+    let evidence = evidence(&bench, &card, kept);
+    let index = hospital.record(Record::Evidence { evidence: evidence.clone() }).await?;
+    hospital.refresh_gates().await?;
+    hospital.touch_serving();
+    Ok((index, evidence))
+}
+
+/// The evidence of a scorecard, kept under `digest`.
+pub(crate) fn evidence(bench: &Bench<'_>, card: &Scorecard, digest: Digest) -> Evidence {
+    let mut metrics = BTreeMap::from([
+        ("accuracy".to_owned(), Metric::ratio(card.clean.all.share)),
+        ("accuracy_low_95".to_owned(), Metric::ratio(card.clean.all.low)),
+        ("accuracy_high_95".to_owned(), Metric::ratio(card.clean.all.high)),
+        ("samples".to_owned(), Metric::count(card.samples.len())),
+    ]);
+    if let Some(kept) = card.kept() {
+        metrics.insert("kept_at_smallest_budgets".to_owned(), Metric::ratio(kept));
+    }
+    for worst in card.worst.iter().filter(|w| w.robust.all.of > 0).take(FIGURES_MAX) {
+        let name = format!("accuracy_{}_{}", worst.norm.as_str(), attack::scorecard::trim(worst.epsilon));
+        metrics.insert(name, Metric::ratio(worst.robust.all.share));
+    }
+    let parameters = BTreeMap::from([
+        ("suite".to_owned(), format!("{} {}", card.suite.name, card.suite.version)),
+        ("suite_digest".to_owned(), card.suite_digest.clone()),
+        ("seed".to_owned(), card.suite.seed.to_string()),
+        ("access".to_owned(), format!("{:?}", card.subject.access).to_lowercase()),
+        ("scorecard".to_owned(), digest.to_string()),
+    ]);
+    bench.evidence(&checks::EXERCISE, &ROLES, outcome(bench.subjects, card), metrics, parameters)
+}
+
+/// Clean when it is complete and enough stood; what fell within a budget is a finding in any case, and shuts no gate by itself.
+fn outcome(subjects: &[Subject], card: &Scorecard) -> Outcome {
+    let check = &checks::EXERCISE;
+    let same = |role: SubjectRole, digest: &str| {
+        subjects.iter().any(|s| s.role == role && s.digest.to_string() == digest)
+    };
+    if !same(SubjectRole::Model, &card.subject.model_digest)
+        || !same(SubjectRole::Reference, &card.subject.data_digest)
+    {
+        return Outcome::inconclusive(
+            check.id,
+            "model or reference data changed while the exercise ran: run it again",
+        );
+    }
+    if !card.complete {
+        return Outcome::inconclusive(check.id, "the exercise is not complete: run it again with --resume");
+    }
+    let mut findings = Vec::new();
+    if let (false, Some(kept), Some(min)) = (card.keeps(), card.kept(), card.suite.keeps_min) {
+        let text = format!(
+            "only {:.0} % of the right answers stand the smallest change of the suite `{}`, which asks for {:.0} %",
+            100.0 * kept,
+            card.suite.name,
+            100.0 * min
+        );
+        findings.push(finding(
+            check,
+            Severity::High,
+            Location::named("kept"),
+            text,
+            "harden the model, or accept the risk with a reason",
+        ));
+    }
+    for warning in card.warnings.iter().take(5) {
+        let place = Location::named(warning.about.as_str());
+        findings.push(finding(
+            check,
+            Severity::Medium,
+            place,
+            warning.text.clone(),
+            "read the scorecard before trusting its figures",
+        ));
+    }
+    let fell = card.worst.iter().filter(|w| w.robust.all.share < card.clean.all.share && w.robust.all.of > 0);
+    for worst in fell.take(FIGURES_MAX) {
+        let budget = budget_text(&card.subject.kind, worst.norm, worst.epsilon);
+        let text = format!(
+            "accuracy falls from {:.1} % to {:.1} % within {budget} ({})",
+            100.0 * card.clean.all.share,
+            100.0 * worst.robust.all.share,
+            worst.norm.as_str()
+        );
+        findings.push(finding(
+            check,
+            Severity::Low,
+            Location::named(worst.norm.as_str()),
+            text,
+            "see the scorecard for whom it hits and what to do",
+        ));
+    }
+    Outcome::from_findings(findings)
+}

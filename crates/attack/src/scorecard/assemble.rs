@@ -1,0 +1,349 @@
+//! From the pieces of an exercise to its scorecard.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Breakdown, Curve, Exhibit, FORM, Health, Least, Note, Row, Sample, Scorecard, Share, Subject, Worst,
+    advice,
+};
+use crate::evasion::{self, Access, GradientHealth};
+use crate::norm::{Ball, Norm};
+use crate::suite::{self, Found, Piece, Suite, settled};
+
+/// Everything a scorecard is made of.
+pub struct Assembly {
+    /// Version of the program.
+    pub tool: String,
+    /// What was attacked.
+    pub subject: Subject,
+    /// The suite as run.
+    pub suite: Suite,
+    /// The samples, without [`Sample::least`].
+    pub samples: Vec<Sample>,
+    /// What each chunk of right samples holds, by sample.
+    pub chunks: Vec<Vec<usize>>,
+    /// What was finished, in any order.
+    pub pieces: Vec<Piece>,
+    /// Why it was ended early.
+    pub ended: Option<String>,
+    /// What is shown.
+    pub exhibits: Vec<Exhibit>,
+}
+
+/// Makes the scorecard. The order of the pieces does not matter.
+pub fn assemble(mut given: Assembly) -> Scorecard {
+    given.pieces.sort_by_key(|p| (p.step, p.chunk));
+    let clean_flags: Vec<u8> =
+        given.samples.iter().map(|s| if s.seen == Some(s.label) { b'1' } else { b'x' }).collect();
+    let book = Book { samples: &given.samples, classes: given.subject.classes.len(), clean: &clean_flags };
+    let mut rows = Vec::new();
+    let mut least: BTreeMap<(Norm, usize), (f64, String)> = BTreeMap::new();
+    let mut health: Vec<Health> = Vec::new();
+    let (mut skipped, mut faults) = (Vec::new(), Vec::new());
+    let mut missing = 0_usize;
+    for (at, step) in given.suite.steps.iter().enumerate() {
+        if !meant(step.subject, &given.subject.kind) {
+            continue;
+        }
+        let pieces: Vec<&Piece> = given.pieces.iter().filter(|p| p.step == at).collect();
+        if let Some(why) = pieces.iter().find_map(|p| p.skipped.as_ref()) {
+            skipped.push(Note { about: step.label.clone(), text: why.clone() });
+            continue;
+        }
+        missing += given.chunks.len().saturating_sub(pieces.len());
+        let said: BTreeSet<&String> = pieces.iter().filter_map(|p| p.fault.as_ref()).collect();
+        faults.extend(said.iter().map(|text| Note { about: step.label.clone(), text: (*text).clone() }));
+        let mut sum = GradientHealth::default();
+        pieces.iter().for_each(|p| sum.add(p.gradients));
+        health.push((step.label.clone(), sum));
+        let needs = evasion::find(&step.attack).map_or(Access::Labels, |r| r.needs);
+        for (n, epsilon) in step.epsilons.iter().enumerate() {
+            let found: Vec<&Found> = pieces.iter().filter_map(|p| p.budgets.get(n)).flatten().collect();
+            for f in found.iter() {
+                remember(&mut least, step.norm, &step.label, f);
+            }
+            rows.push(book.row(at, step, needs, *epsilon, &found));
+        }
+    }
+    let worst = book.worst(&rows, &least);
+    let clean = book.breakdown(&clean_flags);
+    let curves = curves(&given.suite, &rows);
+    let complete = given.ended.is_none() && missing == 0 && faults.is_empty();
+    if let Some(why) = &given.ended {
+        faults.insert(0, Note { about: "exercise".to_owned(), text: why.clone() });
+    }
+    let mut samples = given.samples.clone();
+    for ((norm, sample), (distance, label)) in &least {
+        if let Some(sample) = samples.get_mut(*sample) {
+            sample.least.push(Least { norm: *norm, distance: *distance, label: label.clone() });
+        }
+    }
+    let mut card = Scorecard {
+        form: FORM.to_owned(),
+        tool: given.tool,
+        subject: given.subject,
+        suite_digest: given.suite.digest().to_string(),
+        suite: given.suite,
+        complete,
+        clean,
+        rows,
+        worst,
+        curves,
+        samples,
+        skipped,
+        faults,
+        warnings: Vec::new(),
+        advice: Vec::new(),
+        exhibits: given.exhibits,
+    };
+    card.warnings = advice::warnings(&card, &health);
+    card.advice = advice::advice(&card);
+    card
+}
+
+/// Whether a step is for rows of this kind; a suite may hold steps for images beside steps for tables.
+fn meant(subject: suite::Subject, kind: &str) -> bool {
+    match subject {
+        suite::Subject::All => true,
+        suite::Subject::Image => kind == "image",
+        suite::Subject::Table => kind == "table",
+    }
+}
+
+fn remember(least: &mut BTreeMap<(Norm, usize), (f64, String)>, norm: Norm, label: &str, found: &Found) {
+    let Some(distance) = found.fell else { return };
+    let place = least.entry((norm, found.sample)).or_insert_with(|| (f64::INFINITY, String::new()));
+    if distance < place.0 {
+        *place = (distance, label.to_owned());
+    }
+}
+
+struct Book<'a> {
+    samples: &'a [Sample],
+    classes: usize,
+    clean: &'a [u8],
+}
+
+impl Book<'_> {
+    fn breakdown(&self, flags: &[u8]) -> Breakdown {
+        let share = |keep: &dyn Fn(&Sample) -> bool| {
+            let kept = self.samples.iter().zip(flags).filter(|(s, f)| **f != b'-' && keep(s));
+            let (mut hits, mut of) = (0, 0);
+            for (_, flag) in kept {
+                of += 1;
+                hits += usize::from(*flag == b'1');
+            }
+            Share::new(hits, of)
+        };
+        let names: BTreeSet<&String> = self.samples.iter().filter_map(|s| s.group.as_ref()).collect();
+        Breakdown {
+            all: share(&|_| true),
+            classes: (0..self.classes).map(|c| share(&|s| s.label == c)).collect(),
+            groups: names.iter().map(|n| ((*n).clone(), share(&|s| s.group.as_ref() == Some(n)))).collect(),
+        }
+    }
+
+    fn row(
+        &self,
+        at: usize,
+        step: &crate::suite::Step,
+        needs: Access,
+        epsilon: f64,
+        found: &[&Found],
+    ) -> Row {
+        let count = step.samples.unwrap_or(usize::MAX);
+        let mut flags: Vec<u8> = self
+            .clean
+            .iter()
+            .enumerate()
+            .map(|(n, f)| if *f == b'x' && n < count { b'x' } else { b'-' })
+            .collect();
+        for f in found {
+            if let Some(flag) = flags.get_mut(f.sample) {
+                *flag = if f.fell.is_some() { b'0' } else { b'1' };
+            }
+        }
+        if found.is_empty() {
+            // Nothing was finished: what was wrong from the start says nothing either.
+            flags.fill(b'-');
+        }
+        let mut distances: Vec<f64> = found.iter().filter_map(|f| f.fell).collect();
+        let mut asked: Vec<u64> = found.iter().map(|f| f.queries).filter(|q| *q > 0).collect();
+        asked.sort_unstable();
+        Row {
+            step: at,
+            label: step.label.clone(),
+            attack: step.attack.clone(),
+            needs,
+            norm: step.norm,
+            epsilon,
+            robust: self.breakdown(&flags),
+            fell: Share::new(distances.len(), found.len()),
+            distance_median: (!distances.is_empty()).then(|| settled(numeric::median(&mut distances))),
+            queries: asked.iter().sum(),
+            queries_median: asked.get(asked.len() / 2).copied().unwrap_or(0),
+            unstable: found.iter().filter(|f| f.unstable).count(),
+            flags: String::from_utf8(flags).unwrap_or_default(),
+        }
+    }
+
+    /// A sample stands a budget when nothing within it is known to flip it and it was tried there.
+    fn worst(&self, rows: &[Row], least: &BTreeMap<(Norm, usize), (f64, String)>) -> Vec<Worst> {
+        let mut budgets: Vec<(Norm, f64)> = rows.iter().map(|r| (r.norm, r.epsilon)).collect();
+        budgets.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        budgets.dedup();
+        let mut out = Vec::new();
+        for (norm, epsilon) in budgets {
+            let ball = Ball { norm, epsilon };
+            let tried: Vec<&Row> = rows.iter().filter(|r| r.norm == norm && r.epsilon == epsilon).collect();
+            let flags: Vec<u8> = (0..self.samples.len())
+                .map(|n| {
+                    let of: Vec<u8> =
+                        tried.iter().filter_map(|r| r.flags.as_bytes().get(n).copied()).collect();
+                    let fell = least.get(&(norm, n)).is_some_and(|(d, _)| ball.admits(*d));
+                    match () {
+                        () if fell => b'0',
+                        () if of.contains(&b'x') => b'x',
+                        () if of.contains(&b'1') => b'1',
+                        () => b'-',
+                    }
+                })
+                .collect();
+            let robust = self.breakdown(&flags);
+            out.push(Worst { norm, epsilon, robust, flags: String::from_utf8(flags).unwrap_or_default() });
+        }
+        out
+    }
+}
+
+/// What was right without an attack, of the samples that a row was tried on.
+fn untouched(row: &Row) -> Share {
+    let count = |wanted: &[u8]| row.flags.bytes().filter(|f| wanted.contains(f)).count();
+    Share::new(count(b"01"), count(b"01x"))
+}
+
+fn curves(suite: &Suite, rows: &[Row]) -> Vec<Curve> {
+    let mut out = Vec::new();
+    for (at, step) in suite.steps.iter().enumerate() {
+        let of_step: Vec<&Row> = rows.iter().filter(|r| r.step == at && r.robust.all.of > 0).collect();
+        if let Some(first) = of_step.first() {
+            let points = of_step.iter().map(|r| (r.epsilon, r.robust.all));
+            let points = std::iter::once((0.0, untouched(first))).chain(points).collect();
+            out.push(Curve { label: step.label.clone(), norm: step.norm, points });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Ten samples of two classes: 0 to 7 right, 8 and 9 wrong; two steps; two chunks.
+    pub(in crate::scorecard) fn assembly() -> Assembly {
+        let text = "name = \"s\"\nversion = 1\ntitle = \"S\"\nsamples = 10\nkeeps-min = 0.7\n\
+            [[step]]\nattack = \"fgsm\"\nnorm = \"linf\"\nepsilons = [0.01, 0.02]\n\
+            [[step]]\nattack = \"fgsm\"\nlabel = \"again\"\nnorm = \"linf\"\nepsilons = [0.02]\n";
+        let suite = crate::suite::parse(text).unwrap();
+        let samples = (0..10)
+            .map(|n| Sample {
+                row: n,
+                label: n % 2,
+                seen: Some(if n < 8 { n % 2 } else { 1 - n % 2 }),
+                group: Some(if n < 5 { "f" } else { "m" }.to_owned()),
+                least: Vec::new(),
+            })
+            .collect();
+        let found = |sample: usize, fell: Option<f64>| Found { sample, fell, queries: 3, unstable: false };
+        let piece =
+            |step, chunk, budgets: Vec<Vec<Found>>| Piece { step, chunk, budgets, ..Piece::default() };
+        let pieces = vec![
+            piece(1, 1, vec![(4..8).map(|n| found(n, (n == 4).then_some(0.008))).collect()]),
+            piece(
+                0,
+                0,
+                vec![
+                    (0..4).map(|n| found(n, (n == 0).then_some(0.01))).collect(),
+                    (0..4).map(|n| found(n, (n < 2).then_some(0.01 + 0.005 * n as f64))).collect(),
+                ],
+            ),
+            piece(1, 0, vec![(0..4).map(|n| found(n, None)).collect()]),
+            piece(
+                0,
+                1,
+                vec![(4..8).map(|n| found(n, None)).collect(), (4..8).map(|n| found(n, None)).collect()],
+            ),
+        ];
+        Assembly {
+            tool: "0".to_owned(),
+            subject: Subject {
+                system: None,
+                model: "m.onnx".to_owned(),
+                model_digest: "sha256:1".to_owned(),
+                data: "d.csv".to_owned(),
+                data_digest: "sha256:2".to_owned(),
+                rows: "test, 10 of 10".to_owned(),
+                access: Access::Gradients,
+                kind: "table".to_owned(),
+                shape: vec![4],
+                classes: vec!["well".to_owned(), "ill".to_owned()],
+                group: Some("sex".to_owned()),
+            },
+            suite,
+            samples,
+            chunks: vec![vec![0, 1, 2, 3], vec![4, 5, 6, 7]],
+            pieces,
+            ended: None,
+            exhibits: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn accuracy_counts_what_was_wrong_from_the_start() {
+        let card = assemble(assembly());
+        assert!(card.complete);
+        assert_eq!((card.clean.all.hits, card.clean.all.of), (8, 10));
+        assert_eq!(card.rows.iter().map(|r| r.robust.all.hits).collect::<Vec<_>>(), [7, 6, 7]);
+        assert_eq!(card.rows[0].flags, "01111111xx");
+        assert_eq!(card.rows[0].fell.of, 8);
+        assert_eq!(card.clean.groups["f"].of, 5);
+    }
+
+    #[test]
+    fn the_worst_case_joins_steps_and_smaller_budgets() {
+        let card = assemble(assembly());
+        // Sample 4 fell to the second step at 0.008, which is within 0.01 although that step was not run there.
+        assert_eq!(card.worst[0].flags, "01110111xx");
+        assert_eq!(card.worst[1].flags, "00110111xx");
+        assert_eq!(card.samples[4].least[0].label, "again");
+        assert!((card.kept().unwrap() - 0.75).abs() < 1e-12);
+        assert!(card.keeps());
+    }
+
+    #[test]
+    fn the_order_of_the_pieces_changes_nothing() {
+        let mut other = assembly();
+        other.pieces.reverse();
+        let (a, b) = (assemble(assembly()), assemble(other));
+        assert_eq!(serde_json::to_string(&a).unwrap(), serde_json::to_string(&b).unwrap());
+    }
+
+    #[test]
+    fn what_was_not_finished_is_left_out_and_said() {
+        let mut cut = assembly();
+        cut.pieces.retain(|p| p.chunk == 0);
+        cut.ended = Some("stopped".to_owned());
+        let card = assemble(cut);
+        assert!(!card.complete);
+        assert_eq!(card.rows[0].flags, "0111----xx");
+        assert_eq!(card.rows[0].robust.all.of, 6);
+        assert_eq!(card.faults[0].text, "stopped");
+    }
+
+    #[test]
+    fn a_card_survives_being_written_and_read() {
+        let card = assemble(assembly());
+        let text = serde_json::to_string(&card).unwrap();
+        assert_eq!(serde_json::from_str::<Scorecard>(&text).unwrap(), card);
+    }
+}

@@ -3,11 +3,11 @@
 use domain::FeatureKind;
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Fault, Gradients, Replies, Rows, Scores, argmax};
-use crate::loss::{Loss, best_other};
+use crate::access::{Fault, Gradients, Replies, Scores};
 use crate::norm::Norm;
 use crate::pace::Pace;
 use crate::tabular::exact::{left, total};
+use crate::tabular::oracle::Oracle;
 use crate::tabular::rulebook::{Rulebook, single};
 
 domain::catalogue_entry! {
@@ -41,7 +41,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    fn unit(&self, row: &[f32], out: &mut Vec<f32>) {
+    pub(super) fn unit(&self, row: &[f32], out: &mut Vec<f32>) {
         let ends = self.low.iter().zip(&self.span);
         out.extend(
             row.iter().zip(ends).map(|(v, (low, span))| ((v - low) / span.max(1e-30)).clamp(0.0, 1.0)),
@@ -213,8 +213,6 @@ struct Priced {
     class: usize,
 }
 
-/// Rows put to the model at once.
-const ROWS_MAX: usize = 256;
 /// Multiples of the measurement error that a value is moved by.
 const ERRORS: [f64; 13] = [0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0];
 /// Codes of a category that are tried.
@@ -247,66 +245,6 @@ fn reachable(at: f32, column: &crate::tabular::rulebook::Column) -> Vec<f32> {
     values.dedup();
     values.retain(|v| (v - at).abs() > 0.0);
     values
-}
-
-struct Oracle<'a, 'm> {
-    model: &'a mut Shown<'m>,
-    scale: &'a Scale,
-    label: usize,
-    left: u64,
-    asked: u64,
-    replies: Replies,
-}
-
-impl Oracle<'_, '_> {
-    /// Margin of the label and class of each row; `None` for rows that were refused or are beyond the budget.
-    fn ask(&mut self, rows: &[Vec<f32>]) -> Result<Vec<Option<(f32, usize)>>, Fault> {
-        let mut out = Vec::with_capacity(rows.len());
-        for chunk in rows.chunks(ROWS_MAX) {
-            let may = usize::try_from(self.left).unwrap_or(usize::MAX).min(chunk.len());
-            let asked = chunk.get(..may).unwrap_or_default();
-            if !asked.is_empty() {
-                let mut values = Vec::new();
-                asked.iter().for_each(|row| self.scale.unit(row, &mut values));
-                let samples = vec![0; asked.len()];
-                let rows = Rows::new(&values, self.scale.low.len(), &samples)?;
-                match self.model {
-                    Shown::Scores(model) => model.scores(rows, &mut self.replies)?,
-                    Shown::Gradients(model) => model.scores(rows, &mut self.replies)?,
-                }
-                self.left -= asked.len() as u64;
-                self.asked += asked.len() as u64;
-            }
-            for n in 0..chunk.len() {
-                let scores = if n < may { self.replies.row(n) } else { None };
-                out.push(scores.and_then(|s| {
-                    let margin = s.get(self.label)? - s.get(best_other(s, self.label))?;
-                    Some((margin, argmax(s)?))
-                }));
-            }
-        }
-        Ok(out)
-    }
-
-    /// The derivative of the margin of the strongest other class by each clinical value; `None` without gradients, or when they are not finite.
-    fn slope(&mut self, row: &[f32]) -> Result<Option<Vec<f64>>, Fault> {
-        let Shown::Gradients(model) = self.model else { return Ok(None) };
-        if self.left == 0 {
-            return Ok(None);
-        }
-        let mut values = Vec::new();
-        self.scale.unit(row, &mut values);
-        let mut gradient = Vec::new();
-        let label = self.label;
-        let mut climb = |_: usize, scores: &[f32], out: &mut [f32]| {
-            Loss::Margin.of(scores, label, out);
-        };
-        model.gradient(Rows::new(&values, row.len(), &[0])?, &mut climb, &mut self.replies, &mut gradient)?;
-        (self.left, self.asked) = (self.left - 1, self.asked + 1);
-        let slope: Vec<f64> =
-            gradient.iter().zip(&self.scale.span).map(|(g, s)| f64::from(*g) / f64::from(*s)).collect();
-        Ok(slope.iter().all(|g| g.is_finite()).then_some(slope))
-    }
 }
 
 struct Search<'a, 'm> {

@@ -9,6 +9,7 @@ mod bound;
 mod change;
 mod exact;
 mod forest;
+mod oracle;
 mod relation;
 mod rulebook;
 

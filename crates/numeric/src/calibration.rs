@@ -56,7 +56,7 @@ mod tests {
     /// p = ((i * 37) % 101) / 100, y = (i * 53) % 97 < 97 p, for i in 0..60, but every seventh the other way.
     fn example() -> (Vec<f64>, Vec<bool>) {
         let p: Vec<f64> = (0..60_u32).map(|i| f64::from((i * 37) % 101) / 100.0).collect();
-        let happened = |i: u32, p: f64| (f64::from((i * 53) % 97) < 97.0 * p) != (i % 7 == 0);
+        let happened = |i: u32, p: f64| (f64::from((i * 53) % 97) < 97.0 * p) != i.is_multiple_of(7);
         let y = (0..60_u32).zip(&p).map(|(i, p)| happened(i, *p)).collect();
         (p, y)
     }

@@ -33,7 +33,7 @@ pub(in super::super) static CORRUPTION: Registered = Registered {
         high: 3.0,
         means: "1 left and right, 2 top and bottom, 3 both; cut to a whole number",
     },
-    make: |which| Act::Image(Box::new(Flipped { across: which < 2.0 || which >= 3.0, down: which >= 2.0 })),
+    make: |which| Act::Image(Box::new(Flipped { across: !(2.0..3.0).contains(&which), down: which >= 2.0 })),
 };
 
 struct Flipped {

@@ -1,4 +1,11 @@
 //! Corruptions against medmnistc 0.1.0: figures made by `scripts/make_corruption_goldens.py`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and says loudly what it skips"
+)]
 
 use attack::corruption::Measures;
 use attack::corruption::{CORRUPTIONS, Corruption, Setting, find};

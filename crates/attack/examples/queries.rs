@@ -344,6 +344,11 @@ fn main() {
             }
         }
     }
+    small_models(&on, seeds);
+}
+
+/// Attacks that see labels or scores only, on an MLP and on trees.
+fn small_models(on: &dyn Fn(&str) -> bool, seeds: u64) {
     for (name, data) in [("wdbc_mlp", "wdbc"), ("wdbc_gbt", "wdbc")] {
         for attack in ["hopskipjump", "rays", "square"] {
             if !on(attack) || find(attack).is_none() {
@@ -351,7 +356,8 @@ fn main() {
             }
             let mut case = table(name, data, 20);
             for seed in 1..=seeds.min(3) {
-                let stood = measure(name, &mut case, attack, "{}", linf(0.05), seed);
+                let stood =
+                    measure(name, &mut case, attack, "{}", Ball { norm: Norm::Linf, epsilon: 0.05 }, seed);
                 if seed == 1 {
                     missed(&stood, &format!("{name}.foolbox.hsj.Linf.0.05"));
                     missed(&stood, &format!("{name}.art.hsj.Linf.0.05"));

@@ -177,6 +177,7 @@ impl Case {
 }
 
 /// A model at the access that it has.
+#[allow(clippy::large_enum_variant, reason = "one at a time, in a test")]
 pub enum Shown {
     Gradients(Differentiable),
     Scores(Classifier),

@@ -111,7 +111,9 @@ fn classes(y: &Array, rows: usize, reading: &Reading) -> Result<Vec<usize>, Stri
         (1, _) => 0,
         (n, Some(finding)) if finding < n => finding,
         (n, Some(finding)) => {
-            return Err(format!("there is no finding {finding}: the labels have {n} columns, counted from 0"));
+            return Err(format!(
+                "there is no finding {finding}: the labels have {n} columns, counted from 0"
+            ));
         }
         (n, None) => {
             return Err(format!(

@@ -163,7 +163,8 @@ impl Rows {
             .iter()
             .zip(ranges)
             .map(|(v, (low, span))| {
-                let unit = if *span > 0.0 { (v - low) / span } else { 0.0 };
+                // A column that does not vary lies at 0, a value that is not a number stays one.
+                let unit = if *span > 0.0 || v.is_nan() { (v - low) / span } else { 0.0 };
                 outside += usize::from(!(-1e-5..=1.0 + 1e-5).contains(&unit));
                 if unit.is_nan() { unit } else { unit.clamp(0.0, 1.0) }
             })

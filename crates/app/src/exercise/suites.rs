@@ -113,7 +113,7 @@ mod tests {
     fn mistyped_names_are_met_with_the_nearest() {
         let text = suite::shipped("quick").unwrap();
         for (from, to, expected) in [
-            ("samples", "sampels", "did you mean `samples`"),
+            ("samples = ", "sampels = ", "did you mean `samples`"),
             ("attack = \"fgsm\"", "attack = \"fgms\"", "did you mean `fgsm`"),
         ] {
             let said = read("s", &text.replacen(from, to, 1)).unwrap_err().to_string();

@@ -353,8 +353,10 @@ mod tests {
         if std::env::var_os("ASEPSIS_BLESS").is_some() {
             std::fs::write(path, &schema).unwrap();
         }
+        // The order of keys follows the features of serde_json that other crates of a build ask for: compared as values.
+        let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert!(
-            std::fs::read_to_string(path).is_ok_and(|text| text == schema),
+            std::fs::read_to_string(path).is_ok_and(|text| parsed(&text) == parsed(&schema)),
             "docs/reference/scorecard.schema.json is stale: run this test with ASEPSIS_BLESS=1"
         );
     }

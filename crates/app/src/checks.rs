@@ -214,7 +214,7 @@ domain::catalogue_entry! {
     /// It shows what the attacks of the suite achieve within their budgets; standing them does not show that no attack works.
     /// ## References
     /// - Carlini et al. 2019, arXiv:1902.06705. Croce and Hein 2020, arXiv:2003.01690. MITRE ATLAS AML.T0043, Craft Adversarial Data.
-    pub static EXERCISE = { id: "V014", name: "exercise", kind: Check, since: "0.2.0", maps: ["AML.M0008", "AML.T0043", "AML.T0015"] };
+    pub static EXERCISE = { id: "V014", name: "exercise", kind: Check, since: "0.1.0", maps: ["AML.M0008", "AML.T0043", "AML.T0015"] };
 }
 
 /// All checks of this crate.

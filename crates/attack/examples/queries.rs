@@ -246,6 +246,7 @@ fn measure(what: &str, case: &mut Case, attack: &str, parameters: &str, ball: Ba
         starts: &starts,
         labels: &labels,
         samples: &right,
+        others: &[],
         ball,
         seed,
         queries_max: None,

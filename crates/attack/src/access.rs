@@ -209,6 +209,60 @@ pub trait Gradients: Scores {
     ) -> Result<(), Fault>;
 }
 
+/// A model that is asked row by row, by a function: a client of a guarded system, for example. The function is given the sample and the row, and gives one score per class,
+/// or `None` when the query was not answered.
+pub struct RowByRow<F> {
+    space: Space,
+    ask: F,
+}
+
+impl<F: FnMut(usize, &[f32]) -> Result<Option<Vec<f32>>, Fault>> RowByRow<F> {
+    /// `ask` answers for rows of `space`.
+    pub const fn new(space: Space, ask: F) -> Self {
+        Self { space, ask }
+    }
+}
+
+impl<F: FnMut(usize, &[f32]) -> Result<Option<Vec<f32>>, Fault>> Labels for RowByRow<F> {
+    fn space(&self) -> Space {
+        self.space
+    }
+
+    fn labels(&mut self, rows: Rows<'_>, out: &mut Vec<Option<usize>>) -> Result<(), Fault> {
+        let mut replies = Replies::default();
+        self.scores(rows, &mut replies)?;
+        out.clear();
+        out.extend((0..rows.len()).map(|at| replies.label(at)));
+        Ok(())
+    }
+}
+
+impl<F: FnMut(usize, &[f32]) -> Result<Option<Vec<f32>>, Fault>> Scores for RowByRow<F> {
+    fn scores(&mut self, rows: Rows<'_>, out: &mut Replies) -> Result<(), Fault> {
+        out.reset(rows.len(), self.space.classes);
+        for (at, (row, sample)) in rows.iter().zip(rows.samples()).enumerate() {
+            let answer = (self.ask)(*sample, row)?;
+            let place = out.scores.get_mut(at * self.space.classes..(at + 1) * self.space.classes);
+            match (answer, place) {
+                (Some(scores), Some(place)) if scores.len() == place.len() => place.copy_from_slice(&scores),
+                (Some(scores), _) => {
+                    return Err(Fault::Shape(format!(
+                        "{} scores for {} classes",
+                        scores.len(),
+                        self.space.classes
+                    )));
+                }
+                (None, _) => {
+                    if let Some(answered) = out.answered.get_mut(at) {
+                        *answered = false;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +272,17 @@ mod tests {
         assert_eq!(argmax(&[0.0, f32::NAN]), None);
         assert_eq!(argmax(&[1.0, 1.0, 0.0]), Some(0));
         assert_eq!(argmax(&[]), None);
+    }
+
+    #[test]
+    fn a_row_that_is_not_answered_has_no_label_and_odd_scores_are_refused() {
+        let space = Space { layout: Layout::Table { features: 1 }, classes: 2 };
+        let mut shy = RowByRow::new(space, |_, row: &[f32]| Ok((row[0] < 0.5).then(|| vec![1.0, 0.0])));
+        let mut labels = Vec::new();
+        shy.labels(Rows::new(&[0.1, 0.9], 1, &[0, 1]).unwrap(), &mut labels).unwrap();
+        assert_eq!(labels, [Some(0), None]);
+        let mut odd = RowByRow::new(space, |_, _: &[f32]| Ok(Some(vec![1.0; 3])));
+        assert!(odd.labels(Rows::new(&[0.1], 1, &[0]).unwrap(), &mut labels).is_err());
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub mod tabular;
 pub mod theft;
 pub mod training;
 
-pub use access::{Cotangent, Fault, Gradients, Labels, Layout, Replies, Rows, Scores, Space};
+pub use access::{Cotangent, Fault, Gradients, Labels, Layout, Replies, RowByRow, Rows, Scores, Space};
 pub use norm::{Ball, Norm};
 pub use pace::Pace;
 

@@ -1,64 +1,63 @@
 //! Searches for an evasion beside traffic that only resembles one.
 
-use numeric::Rng;
-use testkit::evasion::{blinded, boundary_walk, hop_skip_jump, square};
+use attack::evasion::{Target, Task, find, run};
+use attack::{Ball, Layout, Norm, RowByRow, Space};
 
 use crate::test_support::{Bench, flagged, images, patients};
 use crate::{History, SnapshotError};
 
 const NAME: &str = "query-similarity";
 
-/// Number of the first query, counted from 1, at which the search is flagged.
-fn first_flagged(
-    bench: &mut Bench,
-    attack: impl FnOnce(&mut testkit::evasion::Ask<'_>),
-    keys: usize,
-    sigma: f32,
-) -> Option<usize> {
+/// Number of the first query, counted from 1, at which the search is flagged. The model under attack calls bright images class 1.
+fn first_flagged(name: &str, start: &[f32], other: &[f32], keys: usize, blind: f64) -> Option<usize> {
+    let mut bench = Bench::image();
     let (mut first, mut asked) = (None, 0_usize);
-    let mut rng = Rng::new(5, 5);
-    attack(&mut |point: &[f32]| {
+    let ask = |_: usize, sent: &[f32]| {
         asked += 1;
-        let sent = if sigma > 0.0 { blinded(point, sigma, &mut rng) } else { point.to_vec() };
-        if flagged(&bench.ask(&format!("key-{}", asked % keys), &sent), NAME) {
+        if flagged(&bench.ask(&format!("key-{}", asked % keys), sent), NAME) {
             first.get_or_insert(asked);
         }
-        // Bright images are class 1.
-        let mean = point.iter().sum::<f32>() / 196.0;
-        let p = 1.0 / (1.0 + (-40.0 * (mean - 0.35)).exp());
-        (asked < 60).then(|| vec![1.0 - p, p])
-    });
+        let logit = 40.0 * (brightness(sent) - 0.35);
+        Ok(Some(vec![-logit, logit]))
+    };
+    let layout = Layout::Image { channels: 1, height: 14, width: 14 };
+    let mut model = RowByRow::new(Space { layout, classes: 2 }, ask);
+    let registered = find(name).unwrap();
+    let attack = (registered.build)(&serde_json::json!({ "queries": 60, "blind": blind })).unwrap();
+    let linf = Ball { norm: Norm::Linf, epsilon: 0.03 };
+    let task = Task {
+        starts: start,
+        labels: &[usize::from(brightness(start) > 0.35)],
+        samples: &[0],
+        others: other,
+        ball: if registered.norms.contains(&Norm::Linf) {
+            linf
+        } else {
+            Ball { norm: Norm::L2, epsilon: 1.0 }
+        },
+        seed: 1,
+        queries_max: Some(60),
+        pace: &attack::pace::Quiet,
+    };
+    run(registered, &attack, Target::Scores(&mut model), &task).unwrap();
     first
+}
+
+fn brightness(image: &[f32]) -> f32 {
+    image.iter().sum::<f32>() / 196.0
 }
 
 #[test]
 fn searches_on_images_are_flagged_early_even_over_several_keys_or_blinded() {
     let data = images(40, 9);
     let start = data.inputs.row(0).to_vec();
-    let class = usize::from(start.iter().sum::<f32>() / 196.0 > 0.35);
-    let other: Vec<f32> =
-        start.iter().map(|v| if class == 0 { (v + 0.4).min(1.0) } else { v * 0.3 }).collect();
-    for (keys, sigma) in [(1, 0.0), (5, 0.0), (1, 0.02), (5, 0.02)] {
-        let mut bench = Bench::image();
-        let at =
-            first_flagged(&mut bench, |ask| drop(square(ask, &start, class, 14, 0.03, 50, 1)), keys, sigma);
-        assert!(at.is_some_and(|n| n <= 6), "square, {keys} keys, sigma {sigma}: {at:?}");
-        let mut bench = Bench::image();
-        let at = first_flagged(
-            &mut bench,
-            |ask| drop(hop_skip_jump(ask, &start, class, Some(&other), 3, 1)),
-            keys,
-            sigma,
-        );
-        assert!(at.is_some_and(|n| n <= 12), "hop-skip-jump, {keys} keys, sigma {sigma}: {at:?}");
-        let mut bench = Bench::image();
-        let at = first_flagged(
-            &mut bench,
-            |ask| drop(boundary_walk(ask, &start, class, &other, 50, 1)),
-            keys,
-            sigma,
-        );
-        assert!(at.is_some_and(|n| n <= 20), "boundary walk, {keys} keys, sigma {sigma}: {at:?}");
+    let bright = brightness(&start) > 0.35;
+    let other: Vec<f32> = start.iter().map(|v| if bright { v * 0.3 } else { (v + 0.4).min(1.0) }).collect();
+    for (keys, blind) in [(1, 0.0), (10, 0.0), (1, 0.02), (10, 0.02)] {
+        for (name, at_most) in [("square", 6), ("hopskipjump", 12), ("boundary", 20)] {
+            let at = first_flagged(name, &start, &other, keys, blind);
+            assert!(at.is_some_and(|n| n <= at_most), "{name}, {keys} keys, sigma {blind}: {at:?}");
+        }
     }
 }
 

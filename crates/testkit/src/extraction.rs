@@ -2,8 +2,16 @@
 
 use numeric::{Matrix, Rng};
 
-use crate::evasion::{Ask, decide};
 use crate::surrogate::Surrogate;
+
+/// What a client can ask: probabilities for a point of the unit box, or `None` when it is refused or its budget is used up, which ends the attempt.
+pub type Ask<'a> = dyn FnMut(&[f32]) -> Option<Vec<f32>> + 'a;
+
+/// The class with the highest probability.
+fn decide(scores: &[f32]) -> usize {
+    let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
+    best.map_or(0, |(k, _)| k)
+}
 
 /// What a copy attempt brought.
 #[derive(Debug, Clone)]

@@ -1,11 +1,9 @@
-//! dev: data readers, small models and attack query streams for measurements and the rehearsal.
+//! dev: data readers, small models and clients that copy a model, for measurements and tests.
 //!
-//! A pure library: bytes, seeds and closures come in, nothing is read or written, so the program's own rehearsal can
-//! use it too. The attacks are small and honest: written from the papers, without tricks against our own guards except
-//! where a function says so.
+//! A pure library: bytes, seeds and closures come in, nothing is read or written. Searches for an evasion are not here: measurements use those of the
+//! crate `attack`.
 
 pub mod data;
-pub mod evasion;
 pub mod extraction;
 pub mod surrogate;
 pub mod systems;

@@ -14,11 +14,7 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// Crates beside the layers: on L0 only, and who may use them outside tests.
-const DEV: [(&str, &[&str]); 2] = [
-    // The rehearsal of `asepsis up` replays the same attack streams that the measurements use.
-    ("testkit", &["asepsis"]),
-    ("tidy", &[]),
-];
+const DEV: [(&str, &[&str]); 2] = [("testkit", &[]), ("tidy", &[])];
 
 /// Layer of a crate, `None` for the crates beside the layers.
 pub(crate) fn layer(name: &str) -> Option<usize> {

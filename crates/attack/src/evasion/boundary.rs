@@ -24,7 +24,7 @@ domain::catalogue_entry! {
     ///
     /// ## References
     /// Brendel, Rauber, Bethge 2018, arXiv:1712.04248. Spreading after refusals: Feng et al. 2023, arXiv:2303.06280.
-    pub static ENTRY = { id: "X032", name: "boundary", kind: Attack, since: "0.2.0", maps: ["AML.T0043.001", "NISTAML.022"] };
+    pub static ENTRY = { id: "X032", name: "boundary", kind: Attack, since: "0.1.0", maps: ["AML.T0043.001", "NISTAML.022"] };
 }
 
 /// In the registry.

@@ -27,7 +27,7 @@ domain::catalogue_entry! {
     ///
     /// ## References
     /// Chen, Jordan, Wainwright 2020, arXiv:1904.02144. Spreading after refusals: Feng et al. 2023, arXiv:2303.06280.
-    pub static ENTRY = { id: "X031", name: "hopskipjump", kind: Attack, since: "0.2.0", maps: ["AML.T0043.001", "NISTAML.022"] };
+    pub static ENTRY = { id: "X031", name: "hopskipjump", kind: Attack, since: "0.1.0", maps: ["AML.T0043.001", "NISTAML.022"] };
 }
 
 /// In the registry.

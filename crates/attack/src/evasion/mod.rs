@@ -119,6 +119,9 @@ pub struct Task<'a> {
     /// Which sample of the exercise each row is; also the number of its random stream, so that a sample meets the same
     /// attack whatever it is batched with.
     pub samples: &'a [usize],
+    /// Rows that the attacker has beside these, row-major, other patients for example: attacks that start from a row of another class try them before anything made
+    /// up. May be empty.
+    pub others: &'a [f32],
     /// Norm and radius.
     pub ball: Ball,
     /// Seed of all randomness.

@@ -29,16 +29,22 @@ pub(super) fn origins<M: Labels + ?Sized>(
     let mut rngs: Vec<Rng> = (0..task.len()).map(|at| task.rng(at, STREAM)).collect();
     let mut found: Vec<Vec<Vec<f32>>> = vec![Vec::new(); task.len()];
     let strategies = usize::try_from(tries).unwrap_or(usize::MAX);
+    let width = task.width().max(1);
+    let given = (task.others.len() / width).min(strategies);
     for turn in 0..strategies {
         if task.pace.stop() {
             break;
         }
         asker.clear();
         for (at, (starts, rng)) in found.iter().zip(&mut rngs).enumerate() {
-            let searching = if turn < STRATEGIES { starts.len() < NEAREST_OF } else { starts.is_empty() };
+            // Who has a patient of another class needs no second one; what is made up is compared.
+            let searching =
+                if given == 0 && turn < STRATEGIES { starts.len() < NEAREST_OF } else { starts.is_empty() };
             if searching && asker.asked(at) < queries {
-                let row = candidate(turn, task.start(at), layout, rng);
-                asker.add(at, &row);
+                match task.others.get(turn * width..(turn + 1) * width) {
+                    Some(row) => asker.add(at, row),
+                    None => asker.add(at, &candidate(turn - given, task.start(at), layout, rng)),
+                }
             }
         }
         if asker.len() == 0 {

@@ -283,6 +283,7 @@ mod tests {
             starts: &[0.5; 36],
             labels: &[0],
             samples: &[0],
+            others: &[],
             ball: Ball { norm: Norm::L0, epsilon },
             seed: 1,
             queries_max: None,

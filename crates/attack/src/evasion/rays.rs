@@ -23,7 +23,7 @@ domain::catalogue_entry! {
     ///
     /// ## References
     /// Chen and Gu 2020 (RayS), arXiv:2006.12792.
-    pub static ENTRY = { id: "X034", name: "rays", kind: Attack, since: "0.2.0", maps: ["AML.T0043.001", "NISTAML.022"] };
+    pub static ENTRY = { id: "X034", name: "rays", kind: Attack, since: "0.1.0", maps: ["AML.T0043.001", "NISTAML.022"] };
 }
 
 /// In the registry.

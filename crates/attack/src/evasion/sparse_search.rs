@@ -23,7 +23,7 @@ domain::catalogue_entry! {
     ///
     /// ## References
     /// Croce, Andriushchenko, Singh, Flammarion, Hein 2022 (Sparse-RS), arXiv:2006.12834.
-    pub static ENTRY = { id: "X033", name: "sparse-search", kind: Attack, since: "0.2.0", maps: ["AML.T0043.001", "NISTAML.022"] };
+    pub static ENTRY = { id: "X033", name: "sparse-search", kind: Attack, since: "0.1.0", maps: ["AML.T0043.001", "NISTAML.022"] };
 }
 
 /// In the registry.
@@ -238,6 +238,7 @@ mod tests {
             starts: &[0.5; 40],
             labels: &[0],
             samples: &[0],
+            others: &[],
             ball: Ball { norm: Norm::L0, epsilon: 1.0 },
             seed: 1,
             queries_max: None,

@@ -26,7 +26,7 @@ domain::catalogue_entry! {
     /// ## References
     /// Andriushchenko, Croce, Flammarion, Hein 2020, arXiv:1912.00049. Noise on queries: Chen, Carlini, Wagner 2019, arXiv:1907.05587. Spreading: Feng et
     /// al. 2023, arXiv:2303.06280.
-    pub static ENTRY = { id: "X030", name: "square", kind: Attack, since: "0.2.0", maps: ["AML.T0043.001", "NISTAML.022"] };
+    pub static ENTRY = { id: "X030", name: "square", kind: Attack, since: "0.1.0", maps: ["AML.T0043.001", "NISTAML.022"] };
 }
 
 /// In the registry.

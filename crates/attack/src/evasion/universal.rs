@@ -239,6 +239,7 @@ mod tests {
             starts: &starts,
             labels: &[0; 5],
             samples: &[0, 1, 2, 3, 4],
+            others: &[],
             ball: Ball { norm: Norm::Linf, epsilon: 0.05 },
             seed: 1,
             queries_max: None,

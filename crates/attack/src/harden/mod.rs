@@ -117,6 +117,7 @@ pub fn protection(model: &mut dyn Gradients, course: &Course<'_>) -> Result<Prot
             starts: &starts,
             labels: &labels,
             samples: &samples,
+            others: &[],
             ball: trial.ball,
             seed: course.seed,
             queries_max: trial.queries_max,

@@ -180,6 +180,7 @@ impl Call<'_> {
             starts: &starts,
             labels: &labels,
             samples: &samples,
+            others: &[],
             ball: self.ball,
             seed: self.seed,
             queries_max: self.queries_max,

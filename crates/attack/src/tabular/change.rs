@@ -28,7 +28,7 @@ domain::catalogue_entry! {
     ///
     /// ## References
     /// Ballet, Renard, Aigrain, Laugel, Frossard, Detyniecki 2019, arXiv:1911.03274. Simonetto, Dyrmishi, Ghamizi, Cordy, Le Traon 2022, arXiv:2112.01156.
-    pub static ENTRY = { id: "X040", name: "least-change", kind: Attack, since: "0.2.0", maps: ["AML.T0043.001", "NISTAML.022"] };
+    pub static ENTRY = { id: "X040", name: "least-change", kind: Attack, since: "0.1.0", maps: ["AML.T0043.001", "NISTAML.022"] };
 }
 
 /// From clinical units to the unit box: `unit = (value - low) / span`, feature by feature.

@@ -24,7 +24,7 @@ domain::catalogue_entry! {
     ///
     /// ## References
     /// Kantchelian, Tygar, Joseph 2016, arXiv:1509.07892. Chen, Zhang, Si, Li, Boning, Hsieh 2019, arXiv:1906.03849.
-    pub static ENTRY = { id: "X041", name: "least-change-of-trees", kind: Attack, since: "0.2.0", maps: ["AML.T0043.000", "NISTAML.022"] };
+    pub static ENTRY = { id: "X041", name: "least-change-of-trees", kind: Attack, since: "0.1.0", maps: ["AML.T0043.000", "NISTAML.022"] };
 }
 
 /// Which values a feature can take between its ends, beside its present one.

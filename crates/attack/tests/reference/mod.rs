@@ -231,6 +231,7 @@ pub fn ran(
         starts: &starts,
         labels: &labels,
         samples: &samples,
+        others: &[],
         ball,
         seed,
         queries_max: None,

@@ -1,7 +1,9 @@
-//! Query-based evasion against the guarded system.
+//! Query-based evasion against the guarded system, by the attacks of `asepsis exercise`.
 
+use attack::evasion::{Target, Task, find, run};
+use attack::{Ball, Fault, Layout, Norm, RowByRow, Space};
+use domain::InputSchema;
 use numeric::Rng;
-use testkit::evasion::{Attempt, blinded, boundary_walk, decide, hop_skip_jump, square};
 
 use crate::session::Bench;
 use crate::{Outcome, SEED, median, rightly_answered};
@@ -10,7 +12,7 @@ use crate::{Outcome, SEED, median, rightly_answered};
 const TARGETS: usize = 20;
 
 /// Queries an attack may spend.
-const QUERIES: usize = 600;
+const QUERIES: u64 = 600;
 
 /// Ordinary queries before the attack starts.
 const WARM_UP: usize = 200;
@@ -26,42 +28,57 @@ const CATCHING: [&str; 7] = [
     "pixel-noise",
 ];
 
-#[derive(Clone, Copy, PartialEq)]
-enum Attack {
-    Square,
-    HopSkipJump,
-    HopSkipJumpFromPatient,
-    Boundary,
-}
-
 /// One row of the table.
 struct Variant {
     name: &'static str,
-    attack: Attack,
-    sigma: f32,
-    keys: usize,
+    attack: &'static str,
+    /// Standard deviation of the noise on each query.
+    blind: f64,
+    /// Whether refusals make the attacker spread his queries.
+    adapt: bool,
+    /// API keys that take turns.
+    keys: u64,
+    /// Whether the attacker has patients of another class to start from.
+    patients: bool,
+    /// What the guards do when they find something.
+    blocking: bool,
 }
 
-const fn variant(name: &'static str, attack: Attack, sigma: f32, keys: usize) -> Variant {
-    Variant { name, attack, sigma, keys }
+const fn variant(name: &'static str, attack: &'static str, blind: f64, keys: u64) -> Variant {
+    Variant { name, attack, blind, adapt: false, keys, patients: false, blocking: false }
 }
 
-const VARIANTS: [Variant; 12] = [
-    variant("Square, 8/255", Attack::Square, 0.0, 1),
-    variant("Square, blinded 0.02", Attack::Square, 0.02, 1),
-    variant("Square, blinded 0.05", Attack::Square, 0.05, 1),
-    variant("Square, blinded 0.10", Attack::Square, 0.10, 1),
-    variant("Square, 5 keys", Attack::Square, 0.0, 5),
-    variant("HopSkipJump from noise", Attack::HopSkipJump, 0.0, 1),
-    variant("HopSkipJump from a patient", Attack::HopSkipJumpFromPatient, 0.0, 1),
-    variant("HopSkipJump, blinded 0.05", Attack::HopSkipJumpFromPatient, 0.05, 1),
-    variant("HopSkipJump, blinded 0.10", Attack::HopSkipJumpFromPatient, 0.10, 1),
-    variant("HopSkipJump, 5 keys", Attack::HopSkipJumpFromPatient, 0.0, 5),
-    variant("boundary walk", Attack::Boundary, 0.0, 1),
-    variant("boundary walk, blinded 0.05, 5 keys", Attack::Boundary, 0.05, 5),
+const fn with_patients(v: Variant) -> Variant {
+    Variant { patients: true, ..v }
+}
+
+/// Blocked from the first finding on, and adapting to it.
+const fn adaptive(v: Variant) -> Variant {
+    Variant { adapt: true, blocking: true, patients: true, ..v }
+}
+
+const VARIANTS: [Variant; 17] = [
+    variant("Square", "square", 0.0, 1),
+    variant("Square, blinded 0.02", "square", 0.02, 1),
+    variant("Square, blinded 0.05", "square", 0.05, 1),
+    variant("Square, blinded 0.10", "square", 0.10, 1),
+    variant("Square, 10 keys", "square", 0.0, 10),
+    adaptive(variant("Square, blocked, adapting, 10 keys", "square", 0.0, 10)),
+    variant("HopSkipJump from noise", "hopskipjump", 0.0, 1),
+    with_patients(variant("HopSkipJump from a patient", "hopskipjump", 0.0, 1)),
+    with_patients(variant("HopSkipJump, blinded 0.02", "hopskipjump", 0.02, 1)),
+    with_patients(variant("HopSkipJump, blinded 0.05", "hopskipjump", 0.05, 1)),
+    with_patients(variant("HopSkipJump, blinded 0.10", "hopskipjump", 0.10, 1)),
+    with_patients(variant("HopSkipJump, 10 keys", "hopskipjump", 0.0, 10)),
+    adaptive(variant("HopSkipJump, blocked, adapting, 10 keys", "hopskipjump", 0.0, 10)),
+    with_patients(variant("boundary walk", "boundary", 0.0, 1)),
+    with_patients(variant("boundary walk, blinded 0.05, 10 keys", "boundary", 0.05, 10)),
+    with_patients(variant("boundary walk, 10 keys", "boundary", 0.0, 10)),
+    adaptive(variant("boundary walk, blocked, adapting, 10 keys", "boundary", 0.0, 10)),
 ];
 
 /// What came of one attack on one patient.
+#[derive(Default)]
 struct Run {
     by_similarity: Option<usize>,
     by_any: Option<usize>,
@@ -73,7 +90,7 @@ struct Run {
 pub fn measure(bench: &Bench) -> Outcome<()> {
     println!(
         "| attack ({TARGETS} patients, {QUERIES} queries each) | caught by query-similarity | median first query | caught by any \
-         | median first query | queries flagged | attack's success, guards only flagging |"
+         | median first query | queries flagged | attack succeeds |"
     );
     println!("|---|---|---|---|---|---|---|");
     let right = rightly_answered(&bench.held_out);
@@ -107,6 +124,12 @@ pub fn measure(bench: &Bench) -> Outcome<()> {
     Ok(())
 }
 
+/// The rows of another class that the attacker has: patients of the held-out part.
+fn others(bench: &Bench, class: usize, right: &[(usize, usize)]) -> Vec<f32> {
+    let other = right.iter().filter(|(_, c)| *c != class).take(3);
+    other.flat_map(|(row, _)| bench.to_unit(bench.held_out.inputs.row(*row))).collect()
+}
+
 fn attack(
     bench: &Bench,
     v: &Variant,
@@ -119,60 +142,67 @@ fn attack(
     let start = bench.to_unit(bench.held_out.inputs.row(row));
     let mut session = bench.session()?;
     session.warm_up(WARM_UP)?;
-    let mut rng = Rng::new(SEED ^ seed, 92);
-    let mut run = Run { by_similarity: None, by_any: None, flagged: 0, asked: 0, success: false };
-    let mut failure = None;
-    let mut ask = |point: &[f32]| -> Option<Vec<f32>> {
-        if run.asked >= QUERIES || failure.is_some() {
-            return None;
+    let mut met_by = Run::default();
+    let classes = bench.held_out.scores.as_ref().map_or(2, |s| s.cols);
+    let ask = |_: usize, point: &[f32]| -> Result<Option<Vec<f32>>, Fault> {
+        met_by.asked += 1;
+        let key = format!("key-{}", met_by.asked as u64 % v.keys);
+        let met = session
+            .ask(&key, &bench.to_row(point, &scale))
+            .map_err(|error| Fault::Model(error.to_string()))?;
+        if met.flagged("query-similarity") {
+            met_by.by_similarity.get_or_insert(met_by.asked);
+            met_by.flagged += 1;
         }
-        run.asked += 1;
-        let sent = if v.sigma > 0.0 { blinded(point, v.sigma, &mut rng) } else { point.to_vec() };
-        let key = format!("key-{}", run.asked % v.keys);
-        match session.ask(&key, &bench.to_row(&sent, &scale)) {
-            Ok(met) => {
-                if met.flagged("query-similarity") {
-                    run.by_similarity.get_or_insert(run.asked);
-                    run.flagged += 1;
-                }
-                if met.flagged_by_any(&CATCHING) {
-                    run.by_any.get_or_insert(run.asked);
-                }
-                // Guards that block take the answer away; the search goes on as if the class had not changed.
-                Some(met.scores.unwrap_or_else(|| vec![0.5; 2]))
-            }
-            Err(error) => {
-                failure = Some(error);
-                None
-            }
+        let seen = met.flagged_by_any(&CATCHING);
+        if seen {
+            met_by.by_any.get_or_insert(met_by.asked);
         }
+        Ok(met.scores.filter(|_| !(v.blocking && seen)))
     };
-    let eps = if bench.is_image() { 8.0 / 255.0 } else { 0.1 };
-    let other =
-        right.iter().find(|(_, c)| *c != class).map(|(r, _)| bench.to_unit(bench.held_out.inputs.row(*r)));
-    let other = other.ok_or("no patient of another class")?;
-    let width = if bench.is_image() { 28 } else { start.len() };
-    let found: Attempt = match v.attack {
-        Attack::Square => square(&mut ask, &start, class, width, eps, QUERIES, seed),
-        Attack::HopSkipJump => hop_skip_jump(&mut ask, &start, class, None, 10, seed),
-        Attack::HopSkipJumpFromPatient => hop_skip_jump(&mut ask, &start, class, Some(&other), 10, seed),
-        Attack::Boundary => boundary_walk(&mut ask, &start, class, &other, QUERIES, seed),
+    let mut client = RowByRow::new(Space { layout: layout(bench), classes }, ask);
+    let registered = find(v.attack).ok_or("no such attack")?;
+    let parameters = serde_json::json!({ "queries": QUERIES, "blind": v.blind, "adapt": v.adapt });
+    let others = if v.patients { others(bench, class, right) } else { Vec::new() };
+    let task = Task {
+        starts: &start,
+        labels: &[class],
+        samples: &[row],
+        others: &others,
+        ball: budget(bench, v.attack, start.len()),
+        seed: SEED ^ seed,
+        queries_max: Some(QUERIES),
+        pace: &attack::pace::Quiet,
     };
-    if let Some(error) = failure {
-        return Err(error);
-    }
-    run.success = succeeded(bench, &found, class, v.attack, &start)?;
-    Ok(run)
+    let found = run(registered, &(registered.build)(&parameters)?, Target::Scores(&mut client), &task)?;
+    met_by.success = succeeded(bench, &found.rows, class, &task)?;
+    Ok(met_by)
 }
 
-/// The point really has another class and is as near as the attack's purpose asks: within its own bound for Square, within
-/// an L2 of 3 in the unit box (images; 0.1 per pixel on average) or 0.1 per feature (tables) for the others.
-fn succeeded(bench: &Bench, found: &Attempt, class: usize, attack: Attack, start: &[f32]) -> Outcome<bool> {
-    let Some(point) = &found.adversarial else { return Ok(false) };
-    let row = bench.to_row(point, &bench.scale());
+fn layout(bench: &Bench) -> Layout {
+    match &bench.schema {
+        InputSchema::Image { channels, height, width, .. } => {
+            Layout::Image { channels: *channels, height: *height, width: *width }
+        }
+        InputSchema::Table { features, .. } => Layout::Table { features: features.len() },
+    }
+}
+
+/// What near means: each attack's own bound for Square, 8/255 on images and 0.1 on tables; for the others an L2 of 0.1 per value.
+fn budget(bench: &Bench, attack: &str, width: usize) -> Ball {
+    if attack == "square" {
+        return Ball { norm: Norm::Linf, epsilon: if bench.is_image() { 8.0 / 255.0 } else { 0.1 } };
+    }
+    #[expect(clippy::cast_precision_loss, reason = "widths of small inputs")]
+    let epsilon = 0.1 * (width as f64).sqrt();
+    Ball { norm: Norm::L2, epsilon }
+}
+
+/// The row really has another class (asked without guards) and is near enough.
+fn succeeded(bench: &Bench, row: &[f32], class: usize, task: &Task<'_>) -> Outcome<bool> {
+    let near = row != task.starts && task.ball.contains(task.starts, row);
+    let row = bench.to_row(row, &bench.scale());
     let (scores, _) =
         bench.victim.borrow_mut().answer_all(&bench.schema, &numeric::Matrix::new(1, row.len(), row)?)?;
-    #[expect(clippy::cast_precision_loss, reason = "widths of small inputs")]
-    let near = attack == Attack::Square || found.distance <= 0.1 * (start.len() as f32).sqrt();
-    Ok(near && decide(scores.row(0)) != class)
+    Ok(near && attack::access::argmax(scores.row(0)).is_some_and(|seen| seen != class))
 }

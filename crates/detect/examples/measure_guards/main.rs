@@ -185,7 +185,7 @@ fn clean_stream(bench: &Bench) -> Outcome<()> {
 /// The rows of `data` that the model gets right, with their classes.
 pub fn rightly_answered(data: &Reference) -> Vec<(usize, usize)> {
     let (Some(labels), Some(scores)) = (&data.labels, &data.scores) else { return Vec::new() };
-    let decided = scores.iter_rows().map(testkit::evasion::decide);
+    let decided = scores.iter_rows().map(|row| attack::access::argmax(row).unwrap_or(0));
     labels
         .iter()
         .zip(decided)

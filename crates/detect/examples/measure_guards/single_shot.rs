@@ -45,6 +45,7 @@ pub fn measure(bench: &Bench) -> Outcome<()> {
             starts: &starts,
             labels: &labels,
             samples: &samples,
+            others: &[],
             ball: Ball { norm: Norm::Linf, epsilon: levels / 255.0 },
             seed: SEED,
             queries_max: None,

@@ -35,6 +35,10 @@ pub enum Action {
     ManageKeys,
     /// Start the labelled rehearsal of attacks.
     StartRehearsal,
+    /// Start, stop or go on with an exercise on a system; or bring in a scorecard from elsewhere.
+    StartExercise,
+    /// See exercises and scorecards of a system, or those from elsewhere.
+    ViewExercise,
     /// Read the metrics.
     ReadMetrics,
     /// Take the ledger and its proofs out of the house.
@@ -48,7 +52,7 @@ pub struct UnknownAction(String);
 
 impl Action {
     /// All actions, in the order of docs/access.md.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Infer,
         Self::ReadModel,
         Self::ViewConsole,
@@ -62,6 +66,8 @@ impl Action {
         Self::ReloadConfiguration,
         Self::ManageKeys,
         Self::StartRehearsal,
+        Self::StartExercise,
+        Self::ViewExercise,
         Self::ReadMetrics,
         Self::ExportAudit,
     ];
@@ -82,6 +88,8 @@ impl Action {
             Self::ReloadConfiguration => "reload-configuration",
             Self::ManageKeys => "manage-keys",
             Self::StartRehearsal => "start-rehearsal",
+            Self::StartExercise => "start-exercise",
+            Self::ViewExercise => "view-exercise",
             Self::ReadMetrics => "read-metrics",
             Self::ExportAudit => "export-audit",
         }

@@ -122,6 +122,7 @@ fn machines_decide_nothing_and_auditors_change_nothing_whatever_else_they_are() 
         Action::ReloadConfiguration,
         Action::ManageKeys,
         Action::StartRehearsal,
+        Action::StartExercise,
     ];
     for barred in [Role::Client, Role::Auditor] {
         let others: BTreeSet<Role> =

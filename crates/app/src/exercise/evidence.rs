@@ -31,8 +31,18 @@ pub async fn keep(
     hospital.demand(who, Action::AdmitSystem, &Resource::System(id.clone()))?;
     let bytes = dataset::read_file(file, CARD_BYTES_MAX)
         .map_err(|e| bad(e.to_string().replace("reference data", "the scorecard")))?;
+    keep_bytes(hospital, who, id, &bytes).await
+}
+
+/// The same of a scorecard in memory, without asking what `who` may do: the caller did, or ran the exercise itself.
+pub(crate) async fn keep_bytes(
+    hospital: &Hospital,
+    who: &Principal,
+    id: &SystemId,
+    bytes: &[u8],
+) -> Result<(u64, Evidence), AppError> {
     let card: Scorecard =
-        serde_json::from_slice(&bytes).map_err(|e| bad(format!("this is not a scorecard: {e}")))?;
+        serde_json::from_slice(bytes).map_err(|e| bad(format!("this is not a scorecard: {e}")))?;
     if card.subject.system.as_deref() != Some(id.as_str()) {
         return Err(bad(format!("this scorecard is not about `{id}`")));
     }
@@ -40,7 +50,7 @@ pub async fn keep(
     let subjects = hospital.subjects(&system);
     let by = who.id().to_string();
     let bench = Bench { system: &system, subjects: &subjects, now: hospital.now(), by: &by };
-    let kept = hospital.blobs.put(&bytes).map_err(|e| AppError::State(e.to_string()))?;
+    let kept = hospital.blobs.put(bytes).map_err(|e| AppError::State(e.to_string()))?;
     let evidence = evidence(&bench, &card, kept);
     let index = hospital.record(Record::Evidence { evidence: evidence.clone() }).await?;
     hospital.refresh_gates().await?;

@@ -30,7 +30,7 @@ use open::Opened;
 pub use data::Reading;
 pub(crate) use evidence::evidence as evidence_of;
 pub use evidence::keep;
-pub use page::page as scorecard_html;
+pub use page::{page as scorecard_html, policy as scorecard_policy};
 pub use remote::Address;
 pub use sarif::sarif as scorecard_sarif;
 pub use suites::{Overrides, load as load_suite, read as read_suite, shipped as shipped_suites};

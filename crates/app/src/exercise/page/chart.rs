@@ -93,7 +93,7 @@ fn chart(card: &Scorecard, norm: Norm, curves: &[Curve], worst: &Curve, out: &mu
 
 fn key(colour: &str, dash: &str) -> String {
     format!(
-        "<svg width=\"26\" height=\"8\" style=\"display:inline\" aria-hidden=\"true\"><path d=\"M0 4H24\" stroke=\"{colour}\" stroke-width=\"2.5\" stroke-dasharray=\"{dash}\"/></svg> "
+        "<svg width=\"26\" height=\"8\" class=\"key\" aria-hidden=\"true\"><path d=\"M0 4H24\" stroke=\"{colour}\" stroke-width=\"2.5\" stroke-dasharray=\"{dash}\"/></svg> "
     )
 }
 

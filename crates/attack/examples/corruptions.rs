@@ -52,7 +52,7 @@ fn main() {
             if let Some(model) = &mut model {
                 model.scores(Rows::new(&out, XRAY.len(), &samples).unwrap(), &mut replies).unwrap();
                 let seen = Measures::of(&replies, &labels, 1).unwrap();
-                accuracies.push(format!("{:.4}", seen.accuracy.rate));
+                accuracies.push(format!("{:.4}", seen.accuracy.share));
             }
         }
         if family.source == Source::Benchmark {

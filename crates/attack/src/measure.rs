@@ -3,24 +3,25 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Fault, Labels, Replies, Rows, Scores};
+use crate::suite::settled;
 use crate::training::Samples;
 
 /// Rows put to a model at once.
 const BATCH_ROWS: usize = 256;
 
-/// A measured share with its interval at 95 % (Wilson).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+/// A share with its interval at 95 % (Wilson 1927), to twelve significant digits, so that it is the same after being written and read again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Share {
     /// How many.
-    pub hits: u64,
+    pub hits: usize,
     /// Of how many.
-    pub of: u64,
+    pub of: usize,
     /// `hits / of`; 0 of nothing.
     pub share: f64,
-    /// Lower end of the interval.
+    /// Lower end.
     pub low: f64,
-    /// Upper end of the interval.
+    /// Upper end.
     pub high: f64,
 }
 
@@ -30,7 +31,7 @@ impl Share {
     pub fn new(hits: usize, of: usize) -> Self {
         let (low, high) = numeric::wilson_interval(hits, of);
         let share = if of == 0 { 0.0 } else { hits as f64 / of as f64 };
-        Self { hits: hits as u64, of: of as u64, share, low, high }
+        Self { hits, of, share: settled(share), low: settled(low), high: settled(high) }
     }
 
     /// The mean of shares of the same rows, measured on several models: the rows are counted once, because the same rows asked again say
@@ -44,8 +45,8 @@ impl Share {
     pub fn mean(shares: &[Self]) -> Option<Self> {
         let of = shares.iter().map(|s| s.of).max()?;
         let mean = shares.iter().map(|s| s.share).sum::<f64>() / shares.len() as f64;
-        let counted = Self::new((mean * of as f64).round() as usize, of as usize);
-        Some(Self { share: mean, ..counted })
+        let counted = Self::new((mean * of as f64).round() as usize, of);
+        Some(Self { share: settled(mean), ..counted })
     }
 }
 

@@ -209,7 +209,7 @@ fn figures(model: &mut Classifier, rows: &[f32], labels: &[usize]) -> [f64; 3] {
     };
     let area = numeric::roc_area(&of(1), &of(0)).unwrap().area;
     assert!((area - measures.area.unwrap().area).abs() < 0.01);
-    [measures.accuracy.rate, measures.balanced_accuracy.unwrap(), area]
+    [measures.accuracy.share, measures.balanced_accuracy.unwrap(), area]
 }
 
 #[test]

@@ -3,35 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Replies, argmax};
+use crate::measure::Share;
 
 /// Bins of the calibration error: the field's usual number at a few hundred samples and more.
 const BINS: usize = 15;
-
-/// A share with its interval at 95 %.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct Rate {
-    /// The share, 0 for none of none.
-    pub rate: f64,
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-    /// Hits.
-    pub hits: usize,
-    /// Of how many.
-    pub of: usize,
-}
-
-impl Rate {
-    /// `hits` of `of`, with Wilson's interval ([`numeric::wilson_interval`]).
-    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-    pub fn new(hits: usize, of: usize) -> Self {
-        let (low, high) = numeric::wilson_interval(hits, of);
-        let rate = if of == 0 { 0.0 } else { hits as f64 / of as f64 };
-        Self { rate, low, high, hits, of }
-    }
-}
 
 /// Area under the curve with its interval at 95 %.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -57,7 +32,7 @@ pub struct Measures {
     /// Of these, answered with a score that is not a number.
     pub not_a_number: usize,
     /// Right decisions among the answered rows, Wilson's interval.
-    pub accuracy: Rate,
+    pub accuracy: Share,
     /// Mean over the classes that occur of the share of their rows decided rightly; none without answered rows.
     pub balanced_accuracy: Option<f64>,
     /// Area under the curve of the positive class against all others, by its probability (DeLong's interval); none when a side is empty.
@@ -94,7 +69,7 @@ impl Measures {
             rows: labels.len(),
             refused,
             not_a_number,
-            accuracy: Rate::new(seen.correct.iter().filter(|c| **c).count(), seen.correct.len()),
+            accuracy: Share::new(seen.correct.iter().filter(|c| **c).count(), seen.correct.len()),
             balanced_accuracy: seen.balanced(),
             area: seen.area(),
             calibration_error: numeric::calibration_error(&seen.confidence, &seen.correct, BINS),
@@ -189,7 +164,7 @@ mod tests {
         let labels: Vec<usize> = (0..40_usize).map(|i| (i * i + i / 5) % 3).collect();
         let seen = Measures::of(&replies(&rows), &labels, 1).unwrap();
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a} {b}");
-        near(seen.accuracy.rate, ACCURACY);
+        near(seen.accuracy.share, ACCURACY);
         near(seen.balanced_accuracy.unwrap(), BALANCED);
         near(seen.area.unwrap().area, AREA);
         near(seen.brier.unwrap(), BRIER);
@@ -203,10 +178,10 @@ mod tests {
         some.answered[1] = false;
         let seen = Measures::of(&some, &[1, 0, 0], 1).unwrap();
         assert_eq!((seen.rows, seen.refused, seen.not_a_number, seen.accuracy.of), (3, 1, 1, 1));
-        assert_eq!((seen.accuracy.rate, seen.area), (1.0, None));
+        assert_eq!((seen.accuracy.share, seen.area), (1.0, None));
         some.answered = vec![false; 3];
         let none = Measures::of(&some, &[1, 0, 0], 1).unwrap();
-        assert_eq!((none.accuracy.rate, none.brier, none.confidence), (0.0, None, None));
+        assert_eq!((none.accuracy.share, none.brier, none.confidence), (0.0, None, None));
         assert_eq!(Measures::of(&some, &[1, 0], 1), None);
         assert_eq!(Measures::of(&some, &[1, 0, 3], 1), None);
         assert_eq!(Measures::of(&some, &[1, 0, 0], 3), None);

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Fault, Layout, Rows};
 
-pub use measure::{Measures, Rate};
+pub use measure::{Area, Measures};
 pub use picture::{OnImage, Picture};
 pub use table::{Column, OnTable, Patient, Table, changed_cells};
 

@@ -290,7 +290,7 @@ mod tests {
         let test = Samples::new(&rows, &[0, 0, 0], model.space()).unwrap();
         let settings = Smoothing { sigma: 0.1, certify: 2000, ..Smoothing::default() };
         let all = certify_all(&mut model, &test, &settings, &[0.0, 0.02, 0.1, 9.0], 1, &Quiet).unwrap();
-        let hits: Vec<u64> = all.curve.iter().map(|c| c.accuracy.hits).collect();
+        let hits: Vec<usize> = all.curve.iter().map(|c| c.accuracy.hits).collect();
         assert_eq!(hits, [2, 2, 1, 0], "{all:?}");
         assert_eq!((all.accuracy.hits, all.abstained.hits, all.stopped), (2, 0, false));
         let again = certify_all(&mut model, &test, &settings, &[0.0, 0.02, 0.1, 9.0], 1, &Quiet).unwrap();

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::access::Layout;
 use crate::evasion::{Access, GradientHealth};
 use crate::norm::Norm;
-use crate::suite::{Suite, settled};
+use crate::suite::Suite;
 
+pub use crate::measure::Share;
 pub use assemble::{Assembly, assemble};
 pub use compare::{Comparison, Point, compare};
 
@@ -86,32 +87,6 @@ pub struct Subject {
     /// Column by which subgroups are told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-}
-
-/// A share with its 95% interval (Wilson 1927).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Share {
-    /// How many.
-    pub hits: usize,
-    /// Of how many.
-    pub of: usize,
-    /// `hits / of`; 0 of nothing.
-    pub share: f64,
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-}
-
-impl Share {
-    /// `hits` of `of`.
-    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-    pub fn new(hits: usize, of: usize) -> Self {
-        let (low, high) = if of == 0 { (0.0, 1.0) } else { numeric::wilson_interval(hits, of) };
-        let share = if of == 0 { 0.0 } else { hits as f64 / of as f64 };
-        Self { hits, of, share: settled(share), low: settled(low), high: settled(high) }
-    }
 }
 
 /// A share over all samples, per class and per subgroup.

@@ -39,20 +39,30 @@ fn list(format: Format) -> anyhow::Result<u8> {
             .iter()
             .map(|a| serde_json::json!({ "id": a.entry.id, "name": a.entry.name, "needs": a.needs, "norms": a.norms, "what": a.entry.summary() }))
             .collect();
-        print!("{}", pretty(&serde_json::json!({ "suites": suites, "attacks": attacks }))?);
+        let conditions: Vec<_> = attack::corruption::CORRUPTIONS
+            .iter()
+            .map(|c| {
+                serde_json::json!({ "id": c.entry.id, "name": c.entry.name, "for": c.subject, "severities": c.strengths.values, "strength": c.strengths.means, "what": c.entry.summary() })
+            })
+            .collect();
+        print!(
+            "{}",
+            pretty(&serde_json::json!({ "suites": suites, "attacks": attacks, "conditions": conditions }))?
+        );
         return Ok(0);
     }
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING).set_header([
         "SUITE",
         "VERSION",
-        "STEPS",
+        "PARTS",
         "SAMPLES",
         "WHAT IT IS FOR",
     ]);
     for suite in &suites {
+        let parts = suite.steps.len() + suite.conditions.len() + suite.changes.len();
         let (version, steps, samples) =
-            (suite.version.to_string(), suite.steps.len().to_string(), suite.samples.to_string());
+            (suite.version.to_string(), parts.to_string(), suite.samples.to_string());
         table.add_row([&suite.name, &version, &steps, &samples, &suite.purpose]);
     }
     println!("{table}\n");
@@ -69,8 +79,27 @@ fn list(format: Format) -> anyhow::Result<u8> {
         let needs = format!("{:?}", attack.needs).to_lowercase();
         table.add_row([attack.entry.id, attack.entry.name, &needs, &norms.join(" "), attack.entry.summary()]);
     }
-    println!("{table}");
+    println!("{table}\n");
+    println!("{}", conditions());
     Ok(0)
+}
+
+/// All families of conditions.
+fn conditions() -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING).set_header([
+        "ID",
+        "CONDITION",
+        "FOR",
+        "SEVERITIES",
+        "WHAT IT IS",
+    ]);
+    for family in attack::corruption::CORRUPTIONS {
+        let subject = format!("{:?}", family.subject).to_lowercase();
+        let severities = format!("1 to {}", family.strengths.values.len());
+        table.add_row([family.entry.id, family.entry.name, &subject, &severities, family.entry.summary()]);
+    }
+    table
 }
 
 /// The page of an attack, or what a suite does.
@@ -100,6 +129,15 @@ fn explain(name: &str, format: Format) -> anyhow::Result<u8> {
         println!("Fails when less than {:.0}% of the right answers stand the smallest budgets.", 100.0 * min);
     }
     println!();
+    explain_steps(&suite);
+    explain_disturbed(&suite);
+    Ok(0)
+}
+
+fn explain_steps(suite: &attack::suite::Suite) {
+    if suite.steps.is_empty() {
+        return;
+    }
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING).set_header(["STEP", "ATTACK", "FOR", "NORM", "BUDGETS"]);
     for step in &suite.steps {
@@ -110,7 +148,32 @@ fn explain(name: &str, format: Format) -> anyhow::Result<u8> {
         table.add_row([&step.label, &step.attack, &subject, step.norm.as_str(), &budgets.join(", ")]);
     }
     println!("{table}");
-    Ok(0)
+}
+
+/// Conditions and searches of a suite.
+fn explain_disturbed(suite: &attack::suite::Suite) {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING).set_header(["CONDITION", "FAMILY", "FOR", "HOW STRONG"]);
+    for condition in &suite.conditions {
+        let means = attack::corruption::find(&condition.family).map_or("", |f| f.strengths.means);
+        let levels: Vec<String> =
+            condition.levels.iter().map(|l| attack::scorecard::trim(l.strength)).collect();
+        let subject = format!("{:?}", condition.subject).to_lowercase();
+        let strong = format!("{} ({means})", levels.join(", "));
+        table.add_row([&condition.label, &condition.family, &subject, &strong]);
+    }
+    if !suite.conditions.is_empty() {
+        println!("\n{table}");
+    }
+    for change in &suite.changes {
+        println!(
+            "\n{}: the least plausible change of each patient's row ({}), at most {} queries a patient; trees exactly within {} boxes.",
+            change.label,
+            change.norm.as_str(),
+            change.queries_max,
+            change.boxes_max
+        );
+    }
 }
 
 fn read_card(path: &Path) -> anyhow::Result<Scorecard> {

@@ -9,6 +9,9 @@ use domain::{Digest, Feature, FeatureKind, InputSchema};
 use crate::AppError;
 use crate::dataset::Part;
 
+/// Rows from which spread and rounding of a table's columns are learned, at most.
+const REFERENCE_ROWS_MAX: usize = 20_000;
+
 /// One column of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
@@ -33,6 +36,10 @@ pub struct Rows {
     pub low: Vec<f32>,
     /// See `low`.
     pub span: Vec<f32>,
+    /// Rows of a table in the model's units, as recorded (moved into the range of their column); empty for images.
+    pub recorded: Vec<f32>,
+    /// Rows of a table from which spread and rounding are learned, in the model's units: of the training split where there is one; empty for images.
+    pub reference: Vec<f32>,
     /// Names and units of a table's columns.
     pub columns: Vec<Column>,
     /// The declared features, where the rows are a system's.
@@ -139,6 +146,8 @@ impl Rows {
         let mut rows = Self {
             layout,
             unit: Vec::new(),
+            recorded: Vec::new(),
+            reference: Vec::new(),
             labels: part.labels.iter().map(|l| *l as usize).collect(),
             groups: None,
             low: low.iter().map(|v| narrow(*v)).collect(),
@@ -155,13 +164,31 @@ impl Rows {
         Ok(rows)
     }
 
+    /// Learns spread and rounding of a table's columns from `part`, where it has rows.
+    pub fn learn(&mut self, part: &Part) {
+        let width = self.layout.len();
+        if matches!(self.layout, Layout::Table { .. }) && part.inputs.rows > 0 && part.inputs.cols == width {
+            let most = REFERENCE_ROWS_MAX.min(part.inputs.rows);
+            self.reference = part.inputs.data.get(..most * width).unwrap_or_default().to_vec();
+        }
+    }
+
     /// Brings values in model units into the unit box; what lies outside is moved to its edge, and counted.
     fn fill(&mut self, values: &[f32]) {
         let mut outside = 0_usize;
-        let ranges = self.low.iter().cycle().zip(self.span.iter().cycle());
+        let (low, span) = (self.low.clone(), self.span.clone());
+        let ranges = || low.iter().cycle().zip(span.iter().cycle());
+        if matches!(self.layout, Layout::Table { .. }) {
+            let recorded = values.iter().zip(ranges()).map(|(v, (l, s))| v.max(*l).min(l + s)).collect();
+            self.recorded = recorded;
+            if self.reference.is_empty() {
+                self.reference.clone_from(&self.recorded);
+            }
+            self.reference.truncate(REFERENCE_ROWS_MAX * self.layout.len());
+        }
         self.unit = values
             .iter()
-            .zip(ranges)
+            .zip(ranges())
             .map(|(v, (low, span))| {
                 // A column that does not vary lies at 0, a value that is not a number stays one.
                 let unit = if *span > 0.0 || v.is_nan() { (v - low) / span } else { 0.0 };

@@ -17,6 +17,8 @@ const CARD_BYTES_MAX: u64 = 64 << 20;
 const ROLES: [SubjectRole; 3] = [SubjectRole::Model, SubjectRole::Reference, SubjectRole::Inputs];
 /// Most figures of one piece of evidence.
 const FIGURES_MAX: usize = 40;
+/// Most conditions named in one piece of evidence.
+const CONDITIONS_MAX: usize = 10;
 
 /// Reads the scorecard in `file` and keeps it as evidence about `id`. Returns its place in the ledger.
 ///
@@ -73,6 +75,7 @@ pub(crate) fn evidence(bench: &Bench<'_>, card: &Scorecard, digest: Digest) -> E
         let name = format!("accuracy_{}_{}", worst.norm.as_str(), attack::scorecard::trim(worst.epsilon));
         metrics.insert(name, Metric::ratio(worst.robust.all.share));
     }
+    disturbed(card, &mut metrics);
     let parameters = BTreeMap::from([
         ("suite".to_owned(), format!("{} {}", card.suite.name, card.suite.version)),
         ("suite_digest".to_owned(), card.suite_digest.clone()),
@@ -81,6 +84,33 @@ pub(crate) fn evidence(bench: &Bench<'_>, card: &Scorecard, digest: Digest) -> E
         ("scorecard".to_owned(), digest.to_string()),
     ]);
     bench.evidence(&checks::EXERCISE, &ROLES, outcome(bench.subjects, card), metrics, parameters)
+}
+
+/// Figures of conditions and plausible changes: the mean over all conditions, the worst of each that costs a tenth, and what flips patients.
+fn disturbed(card: &Scorecard, metrics: &mut BTreeMap<String, Metric>) {
+    let mut keep = |name: String, value: f64| drop(metrics.insert(name, Metric::ratio(value)));
+    if let Some(quality) = &card.quality {
+        let figures = [
+            ("auc", quality.auc),
+            ("calibration_error", quality.calibration_error),
+            ("brier", quality.brier),
+        ];
+        figures
+            .into_iter()
+            .for_each(|(name, value)| value.into_iter().for_each(|v| keep(name.to_owned(), v)));
+    }
+    let means: Vec<f64> = card.condition_means.iter().map(|m| m.right).collect();
+    if !means.is_empty() {
+        keep("accuracy_conditions_mean".to_owned(), numeric::mean(&means));
+    }
+    let mut worst: Vec<_> = card.condition_means.iter().filter(|m| m.difference <= -0.1).collect();
+    worst.sort_by(|a, b| a.difference.total_cmp(&b.difference).then(a.condition.cmp(&b.condition)));
+    for mean in worst.into_iter().take(CONDITIONS_MAX) {
+        keep(format!("accuracy_condition_{}", mean.label), mean.right);
+    }
+    for row in &card.changes {
+        keep(format!("flipped_{}", row.label), row.flipped.share);
+    }
 }
 
 /// Clean when it is complete and enough stood; what fell within a budget is a finding in any case, and shuts no gate by itself.

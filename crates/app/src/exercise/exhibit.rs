@@ -87,6 +87,11 @@ fn clinical(value: f64, whole: bool) -> f64 {
     if digits.is_finite() { (value * digits).round() / digits } else { value }
 }
 
+/// A single-precision value as the shortest decimal number that means it.
+pub(super) fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
+}
+
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
 fn hexadecimal(row: &[f32]) -> String {
     let mut out = String::with_capacity(2 * row.len());

@@ -1,6 +1,7 @@
 //! Exercises: attack a model with a suite and write down what stood. The command line and the console call the same function with an observer.
 
 mod arrays;
+mod conditions;
 mod data;
 mod evidence;
 mod exhibit;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attack::scorecard::{Assembly, Sample, Scorecard, Subject, assemble};
-use attack::suite::{Chunk, Suite};
+use attack::suite::{Answers, Chunk, Suite};
 use tokio::runtime::Handle;
 
 use crate::AppError;
@@ -112,7 +113,7 @@ pub fn run(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -> Result
         watch.event(Event::Note(text));
     }
     chosen.shrink_to_fit();
-    let seen = look(&opened, &chosen, request.labels_only)?;
+    let (seen, scores) = look(&opened, &chosen, request.labels_only)?;
     let samples: Vec<Sample> = chosen
         .iter()
         .zip(&seen)
@@ -130,42 +131,59 @@ pub fn run(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -> Result
             samples.len()
         )));
     }
-    let chunks = chunks(&opened, &samples);
+    let chunks = chunks_of(&opened, &samples, |s| s.seen == Some(s.label));
+    let whole =
+        if request.suite.conditions.is_empty() { Vec::new() } else { chunks_of(&opened, &samples, |_| true) };
+    let ward = conditions::Ward::new(request, &opened);
+    if let Some(note) = &ward.note {
+        watch.event(Event::Note(note.clone()));
+    }
     let key = state::key(request, &opened);
     let state = state::State::open(request.state.as_deref(), key, request.resume)?;
-    let ended = work::Worked::run(request, &opened, &chunks, &state, watch, &samples)?;
-    let steps = applicable(&ended.pieces, &request.suite);
-    if steps == 0 && ended.why.is_none() {
-        let why: Vec<String> = ended.pieces.iter().filter_map(|p| p.skipped.clone()).collect();
-        let first = why.first().map_or_else(|| "its steps are for other rows".to_owned(), Clone::clone);
+    let work = work::Work {
+        request,
+        opened: &opened,
+        ward: &ward,
+        chunks: &chunks,
+        whole: &whole,
+        samples: &samples,
+    };
+    let ended = work::Worked::run(&work, &state, watch)?;
+    if let (Some(why), None) = (ended.inapplicable(), &ended.why) {
         return Err(bad(format!(
-            "nothing of the suite `{}` applies to this target: {first}",
+            "nothing of the suite `{}` applies to this target: {why}",
             request.suite.name
         )));
     }
     let exhibits = exhibit::choose(&opened, request, &samples, &ended.pieces);
-    if ended.why.is_none() && ended.pieces.iter().all(|p| p.fault.is_none()) {
+    let shown = conditions::shown(&opened, request, &samples, &ended.changes);
+    if ended.why.is_none() && !ended.failed() {
         state.remove();
     }
+    let all: Vec<usize> = (0..samples.len()).collect();
     Ok(assemble(Assembly {
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         subject: subject(request, &opened, samples.len()),
         suite: request.suite.clone(),
+        clean: Answers::of(&all, seen, &scores),
         samples,
         chunks: chunks.iter().map(|c| c.samples.clone()).collect(),
+        whole: whole.len(),
         pieces: ended.pieces,
+        conditions: ended.conditions,
+        changes: ended.changes,
+        shown,
         ended: ended.why,
         exhibits,
     }))
 }
 
-/// Steps that were not skipped on every chunk.
-fn applicable(pieces: &[attack::suite::Piece], suite: &Suite) -> usize {
-    (0..suite.steps.len()).filter(|at| pieces.iter().any(|p| p.step == *at && p.skipped.is_none())).count()
-}
-
 /// What the model says without an attack. A model that gives every row the same scores is refused here.
-fn look(opened: &Opened, chosen: &[usize], labels_only: bool) -> Result<Vec<Option<usize>>, AppError> {
+fn look(
+    opened: &Opened,
+    chosen: &[usize],
+    labels_only: bool,
+) -> Result<(Vec<Option<usize>>, Vec<f32>), AppError> {
     let width = opened.rows.layout.len();
     let mut victim = opened.source.worker();
     let (mut seen, mut scores) = (Vec::new(), Vec::new());
@@ -197,7 +215,7 @@ fn look(opened: &Opened, chosen: &[usize], labels_only: bool) -> Result<Vec<Opti
             chosen.len()
         )));
     }
-    Ok(seen)
+    Ok((seen, scores))
 }
 
 /// A fault of the model as an error of the use case.
@@ -208,14 +226,14 @@ fn fault(fault: attack::Fault) -> AppError {
     }
 }
 
-/// Chunks of the samples that the model gets right, by position among all samples.
-fn chunks(opened: &Opened, samples: &[Sample]) -> Vec<Chunk> {
+/// Chunks of the samples that are kept, by position among all samples.
+fn chunks_of(opened: &Opened, samples: &[Sample], keep: impl Fn(&Sample) -> bool) -> Vec<Chunk> {
     let mut out = Vec::new();
     for start in (0..samples.len()).step_by(CHUNK_ROWS) {
         let mut chunk = Chunk { number: out.len(), ..Chunk::default() };
         let end = (start + CHUNK_ROWS).min(samples.len());
         for at in start..end {
-            let Some(sample) = samples.get(at).filter(|s| s.seen == Some(s.label)) else { continue };
+            let Some(sample) = samples.get(at).filter(|s| keep(s)) else { continue };
             chunk.starts.extend_from_slice(opened.rows.row(sample.row));
             chunk.labels.push(sample.label);
             chunk.samples.push(at);

@@ -196,8 +196,9 @@ fn of_system(
     };
     let data = dataset::read(&system.reference, &bytes, &system.schema, &system.split)?;
     let part = &data.hold_out;
-    let rows =
+    let mut rows =
         Rows::of_part(&system.schema, part, &name(&system.reference), data.digest, &system.split.hold_out)?;
+    rows.learn(&data.fit);
     let output = Some(system.output.clone());
     match &system.model {
         ModelSource::File(path) => {

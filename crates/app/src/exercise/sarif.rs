@@ -1,6 +1,6 @@
 //! A scorecard as SARIF 2.1.0: one result per attack and budget that flipped an answer, for code hosts and security dashboards.
 
-use attack::scorecard::{Row, Scorecard, budget_text};
+use attack::scorecard::{ChangeRow, ConditionRow, Row, Scorecard, budget_text, errors_text};
 use domain::{Entry, Severity};
 use serde_json::{Value, json};
 
@@ -8,16 +8,22 @@ use crate::scan::sarif::{level, rule, uri};
 
 /// Loss of accuracy from which on a result is an error.
 const LOSS_HIGH: f64 = 0.1;
+/// Cost, in measurement errors, up to which half of the patients flipping is more than a note.
+const ERRORS_FEW: f64 = 4.0;
 
 /// The scorecard as a SARIF log.
 pub fn sarif(card: &Scorecard) -> Value {
-    let used: Vec<&'static Entry> = attack::evasion::ATTACKS
-        .iter()
-        .map(|a| a.entry)
-        .filter(|e| card.rows.iter().any(|r| r.attack == e.id))
+    let used: Vec<&'static Entry> = attack::entries()
+        .filter(|e| {
+            card.rows.iter().any(|r| r.attack == e.id)
+                || card.conditions.iter().any(|r| r.family == e.id && r.lost > 0)
+                || e.id == LEAST_CHANGE && !card.changes.is_empty()
+        })
         .collect();
-    let results: Vec<Value> =
-        card.rows.iter().filter(|r| r.fell.hits > 0).map(|r| result(card, r, &used)).collect();
+    let attacks = card.rows.iter().filter(|r| r.fell.hits > 0).map(|r| result(card, r, &used));
+    let conditions = card.conditions.iter().filter(|r| r.lost > 0).map(|r| condition(card, r, &used));
+    let changes = card.changes.iter().filter(|r| r.flipped.hits > 0).map(|r| change(card, r, &used));
+    let results: Vec<Value> = attacks.chain(conditions).chain(changes).collect();
     let notes: Vec<Value> = card
         .faults
         .iter()
@@ -43,6 +49,66 @@ pub fn sarif(card: &Scorecard) -> Value {
             "properties": { "suite": card.suite.name, "suiteDigest": card.suite_digest, "seed": card.suite.seed },
         }],
     })
+}
+
+/// Id of the search for the least plausible change.
+const LEAST_CHANGE: &str = "X040";
+
+/// A result about the model. `key` tells it from the others of the same suite and model.
+fn finding(
+    card: &Scorecard,
+    rules: &[&Entry],
+    id: &str,
+    severity: Severity,
+    text: &str,
+    key: &str,
+    mut properties: Value,
+) -> Value {
+    let print = format!("{}\0{}\0{key}", card.suite_digest, card.subject.model_digest);
+    properties["severity"] = json!(severity.to_string());
+    let mut out = json!({
+        "ruleId": id,
+        "level": level(severity),
+        "message": { "text": text },
+        "locations": [{ "physicalLocation": { "artifactLocation": { "uri": uri(&card.subject.model) } } }],
+        "partialFingerprints": { "asepsis/1": domain::Digest::of(print.as_bytes()).to_string() },
+        "properties": properties,
+    });
+    if let Some(at) = rules.iter().position(|e| e.id == id) {
+        out["ruleIndex"] = json!(at);
+    }
+    out
+}
+
+fn condition(card: &Scorecard, row: &ConditionRow, rules: &[&Entry]) -> Value {
+    let text = format!(
+        "`{}` at {} costs {} right answers: accuracy falls from {:.1}% to {:.1}% (95% interval {:.1} to {:.1})",
+        row.label,
+        row.level.text(),
+        row.lost,
+        100.0 * (row.right.all.share - row.difference),
+        100.0 * row.right.all.share,
+        100.0 * row.right.all.low,
+        100.0 * row.right.all.high
+    );
+    let severity = if -row.difference >= LOSS_HIGH { Severity::Medium } else { Severity::Low };
+    let key = format!("condition\0{}\0{}", row.label, row.level.strength);
+    let properties = json!({ "strength": row.level.strength, "accuracy": row.right.all.share, "difference": row.difference });
+    finding(card, rules, &row.family, severity, &text, &key, properties)
+}
+
+fn change(card: &Scorecard, row: &ChangeRow, rules: &[&Entry]) -> Value {
+    let middle = row.cost_median.unwrap_or_default();
+    let text = format!(
+        "a plausible change of the row flips {} of {} patients: the median change is {}, the least {}",
+        row.flipped.hits,
+        row.flipped.of,
+        errors_text(middle),
+        errors_text(row.cost_min.unwrap_or_default())
+    );
+    let severity = if middle <= ERRORS_FEW { Severity::Medium } else { Severity::Low };
+    let properties = json!({ "costMedian": row.cost_median, "costMin": row.cost_min, "exact": row.exact });
+    finding(card, rules, LEAST_CHANGE, severity, &text, &format!("change\0{}", row.label), properties)
 }
 
 /// How bad a row is: by the loss at the smallest budget that it was tried at, then by any loss.

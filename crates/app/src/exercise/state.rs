@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use attack::suite::Piece;
+use attack::suite::{ChangePiece, ConditionPiece, Piece};
 use domain::{Digest, Hasher};
 
 use super::open::Opened;
@@ -11,6 +11,45 @@ use crate::AppError;
 
 /// Largest file of one piece, bytes.
 const PIECE_BYTES_MAX: u64 = 256 << 20;
+
+/// A piece of work that is kept: one file each.
+pub(super) trait Kept: serde::Serialize + serde::de::DeserializeOwned {
+    /// Letter of the kind, place of the item in the suite, chunk.
+    fn place(&self) -> (char, usize, usize);
+
+    /// It ended by a fault: it is done again.
+    fn failed(&self) -> bool;
+}
+
+impl Kept for Piece {
+    fn place(&self) -> (char, usize, usize) {
+        ('a', self.step, self.chunk)
+    }
+
+    fn failed(&self) -> bool {
+        self.fault.is_some()
+    }
+}
+
+impl Kept for ConditionPiece {
+    fn place(&self) -> (char, usize, usize) {
+        ('c', self.condition, self.chunk)
+    }
+
+    fn failed(&self) -> bool {
+        self.fault.is_some()
+    }
+}
+
+impl Kept for ChangePiece {
+    fn place(&self) -> (char, usize, usize) {
+        ('l', self.change, self.chunk)
+    }
+
+    fn failed(&self) -> bool {
+        self.fault.is_some()
+    }
+}
 
 /// Where pieces are kept.
 pub(super) struct State {
@@ -21,7 +60,7 @@ pub(super) struct State {
 pub(super) fn key(request: &Request, opened: &Opened) -> Digest {
     let mut hasher = Hasher::new();
     hasher
-        .field(b"exercise 1")
+        .field(b"exercise 2")
         .field(env!("CARGO_PKG_VERSION").as_bytes())
         .field(request.suite.digest().as_bytes())
         .field(opened.model_digest.as_bytes())
@@ -36,7 +75,8 @@ pub(super) fn key(request: &Request, opened: &Opened) -> Digest {
             )
             .as_bytes(),
         )
-        .field(format!("{:?} {:?} {CHUNK_ROWS}", opened.rows.low, opened.rows.span).as_bytes());
+        .field(format!("{:?} {:?} {CHUNK_ROWS}", opened.rows.low, opened.rows.span).as_bytes())
+        .field(format!("{:?}", opened.rows.features).as_bytes());
     hasher.finish()
 }
 
@@ -53,24 +93,24 @@ impl State {
         Ok(Self { folder })
     }
 
-    fn file(&self, step: usize, chunk: usize) -> Option<PathBuf> {
-        self.folder.as_ref().map(|f| f.join(format!("{step:02}-{chunk:05}.json")))
+    fn file(&self, (kind, at, chunk): (char, usize, usize)) -> Option<PathBuf> {
+        self.folder.as_ref().map(|f| f.join(format!("{kind}{at:03}-{chunk:05}.json")))
     }
 
     /// A piece that was finished before; a file that cannot be read is none.
-    pub(super) fn read(&self, step: usize, chunk: usize) -> Option<Piece> {
-        let file = self.file(step, chunk)?;
+    pub(super) fn read<T: Kept>(&self, place: (char, usize, usize)) -> Option<T> {
+        let file = self.file(place)?;
         if std::fs::metadata(&file).ok()?.len() > PIECE_BYTES_MAX {
             return None;
         }
-        let piece: Piece = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
-        (piece.step == step && piece.chunk == chunk && piece.fault.is_none()).then_some(piece)
+        let piece: T = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+        (piece.place() == place && !piece.failed()).then_some(piece)
     }
 
     /// Keeps a piece. What failed is not kept: it is tried again.
-    pub(super) fn write(&self, piece: &Piece) -> Result<(), AppError> {
-        let Some(file) = self.file(piece.step, piece.chunk) else { return Ok(()) };
-        if piece.fault.is_some() {
+    pub(super) fn write<T: Kept>(&self, piece: &T) -> Result<(), AppError> {
+        let Some(file) = self.file(piece.place()) else { return Ok(()) };
+        if piece.failed() {
             return Ok(());
         }
         let bytes = serde_json::to_vec(piece).map_err(|e| AppError::Internal(e.to_string()))?;
@@ -100,10 +140,13 @@ mod tests {
         state.write(&piece).unwrap();
         state.write(&Piece { step: 1, chunk: 3, fault: Some("x".into()), ..Piece::default() }).unwrap();
         let again = State::open(Some(dir.path()), key, true).unwrap();
-        assert_eq!(again.read(1, 2), Some(piece));
-        assert_eq!(again.read(1, 3), None);
-        assert_eq!(State::open(Some(dir.path()), Digest::of(b"other"), true).unwrap().read(1, 2), None);
-        assert_eq!(State::open(Some(dir.path()), key, false).unwrap().read(1, 2), None);
+        assert_eq!(again.read(('a', 1, 2)), Some(piece));
+        assert_eq!(again.read::<Piece>(('a', 1, 3)), None);
+        assert_eq!(
+            State::open(Some(dir.path()), Digest::of(b"other"), true).unwrap().read::<Piece>(('a', 1, 2)),
+            None
+        );
+        assert_eq!(State::open(Some(dir.path()), key, false).unwrap().read::<Piece>(('a', 1, 2)), None);
     }
 
     #[test]
@@ -111,7 +154,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(Some(dir.path()), Digest::of(b"k"), false).unwrap();
         state.write(&Piece { step: 0, chunk: 0, ..Piece::default() }).unwrap();
-        std::fs::write(state.file(0, 0).unwrap(), b"{\"step\":0").unwrap();
-        assert_eq!(state.read(0, 0), None);
+        std::fs::write(state.file(('a', 0, 0)).unwrap(), b"{\"step\":0").unwrap();
+        assert_eq!(state.read::<Piece>(('a', 0, 0)), None);
     }
 }

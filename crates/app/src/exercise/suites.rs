@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use attack::corruption::CORRUPTIONS;
 use attack::evasion::ATTACKS;
 use attack::suite::{self, SAMPLES_MAX, Suite, SuiteError};
 
@@ -43,6 +44,9 @@ impl Overrides {
         if let Some(max) = self.queries_max {
             for step in &mut suite.steps {
                 step.queries_max = Some(step.queries_max.map_or(max, |own| own.min(max)));
+            }
+            for change in &mut suite.changes {
+                change.queries_max = change.queries_max.min(max);
             }
         }
         Ok(suite)
@@ -87,6 +91,13 @@ pub fn read(named: &str, text: &str) -> Result<Suite, AppError> {
             }
             SuiteError::UnknownAttack { typed, .. } => {
                 let names = ATTACKS.iter().flat_map(|a| [a.entry.id, a.entry.name]);
+                let hint =
+                    nearest_name(typed, names).map_or_else(String::new, |n| format!(": did you mean `{n}`?"));
+                format!("{error}{hint}; `asepsis exercise list` shows all")
+            }
+            SuiteError::UnknownFamily { typed, .. } => {
+                let groups = suite::GROUPS.iter().map(|(name, _)| *name);
+                let names = CORRUPTIONS.iter().flat_map(|c| [c.entry.id, c.entry.name]).chain(groups);
                 let hint =
                     nearest_name(typed, names).map_or_else(String::new, |n| format!(": did you mean `{n}`?"));
                 format!("{error}{hint}; `asepsis exercise list` shows all")

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use attack::scorecard::{Comparison, Scorecard, Share, budget_text};
+use attack::scorecard::{Comparison, ConditionRow, Quality, Scorecard, Share, budget_text, errors_text};
 
 /// Samples listed that flip with the least change.
 const LEAST_SHOWN: usize = 5;
@@ -55,6 +55,8 @@ pub fn scorecard(card: &Scorecard) -> String {
         );
     }
     least(card, &mut out);
+    conditions(card, &mut out);
+    changes(card, &mut out);
     let mut list = |title: &str, notes: &[attack::scorecard::Note]| {
         if !notes.is_empty() {
             let _ = writeln!(out, "\n{title}");
@@ -95,6 +97,100 @@ fn least(card: &Scorecard, out: &mut String) {
     }
 }
 
+/// Ranking and calibration, in columns.
+fn quality(quality: Option<&Quality>) -> String {
+    let number = |v: Option<f64>| v.map_or_else(|| format!("{:>6}", ""), |v| format!("{v:>6.3}"));
+    let of = |value: &dyn Fn(&Quality) -> Option<f64>| number(quality.and_then(value));
+    format!("{} {} {}", of(&|q| q.auc), of(&|q| q.calibration_error), of(&|q| q.brier))
+}
+
+/// What conditions cost, family by family: accuracy at each strength, and the means.
+fn conditions(card: &Scorecard, out: &mut String) {
+    if card.conditions.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "\n{:<20} {:<36} {:>6} {:>7}  {:>6} {:>6} {:>6}",
+        "CONDITION", "RIGHT AT SEVERITY 1, 2, ...", "MEAN", "CHANGE", "AUC", "CALIB.", "BRIER"
+    );
+    let _ = writeln!(
+        out,
+        "{:<20} {:<36} {:>5.1}% {:>7}  {}",
+        "none",
+        "",
+        100.0 * card.clean.all.share,
+        "",
+        quality(card.quality.as_ref())
+    );
+    for mean in &card.condition_means {
+        let rows = card.conditions.iter().filter(|r| r.condition == mean.condition);
+        let number = |v: Option<f64>| v.map_or_else(|| format!("{:>6}", ""), |v| format!("{v:>6.3}"));
+        let _ = writeln!(
+            out,
+            "{:<20} {:<36} {:>5.1}% {:>+6.1}%  {} {} {}",
+            mean.label,
+            rows.map(cell).collect::<Vec<_>>().join(" "),
+            100.0 * mean.right,
+            100.0 * mean.difference,
+            number(mean.auc),
+            number(mean.calibration_error),
+            number(mean.brier)
+        );
+    }
+    let unanswered: usize = card.conditions.iter().map(|r| r.unanswered).sum();
+    if unanswered > 0 {
+        let _ =
+            writeln!(out, "{unanswered} rows had no answer (refused, or not a number) and count neither way");
+    }
+}
+
+fn cell(row: &ConditionRow) -> String {
+    if row.right.all.of == 0 { "    --".to_owned() } else { format!("{:>5.1}%", 100.0 * row.right.all.share) }
+}
+
+/// Who flips with the least plausible change.
+fn changes(card: &Scorecard, out: &mut String) {
+    for row in &card.changes {
+        let _ = writeln!(
+            out,
+            "\n{}: {} of {} patients flipped by a plausible change, {} proven exactly; cost in measurement errors: least {}, median {}",
+            row.label,
+            row.flipped.hits,
+            row.flipped.of,
+            row.exact,
+            row.cost_min.map_or_else(|| "none".to_owned(), |c| format!("{c:.2}")),
+            row.cost_median.map_or_else(|| "none".to_owned(), |c| format!("{c:.2}"))
+        );
+        for level in &row.levels {
+            let _ = writeln!(
+                out,
+                "  within {:<24} {} right",
+                errors_text(level.within),
+                percent(&level.stands.all)
+            );
+        }
+        for patient in row.patients.iter().filter(|p| p.cost.is_some()).take(LEAST_SHOWN) {
+            let Some(sample) = card.samples.get(patient.sample) else { continue };
+            let class = card.subject.classes.get(sample.label).map_or("", String::as_str);
+            let cells: Vec<String> = patient
+                .cells
+                .iter()
+                .filter(|c| c.errors > 0.0)
+                .map(|c| format!("{} {} to {}", c.name, c.before, c.after))
+                .collect();
+            let _ = writeln!(
+                out,
+                "  row {} ({class}): {:.2} errors{}{}",
+                sample.row,
+                patient.cost.unwrap_or_default(),
+                if cells.is_empty() { String::new() } else { format!(", {}", cells.join(", ")) },
+                if patient.exact { ", exact" } else { "" }
+            );
+        }
+    }
+}
+
 /// A comparison in words.
 pub fn compared(kind: &str, both: &Comparison) -> String {
     let mut out = format!("suite {}\n", both.suite);
@@ -113,7 +209,10 @@ pub fn compared(kind: &str, both: &Comparison) -> String {
             "{:<24} {:<5} {:>14}  {:>6.1}% {:>6.1}% {:>+7.1}%  {:<20} {:<6} {:>5} {:>6}",
             point.label,
             point.norm.map_or("", attack::Norm::as_str),
-            point.norm.map_or_else(String::new, |norm| budget_text(kind, norm, point.epsilon)),
+            point.norm.map_or_else(
+                || point.level.clone().unwrap_or_default().replace("measurement ", ""),
+                |norm| budget_text(kind, norm, point.epsilon)
+            ),
             100.0 * point.first.share,
             100.0 * point.second.share,
             100.0 * point.difference,

@@ -34,6 +34,14 @@ impl Source {
         (Self::Local { model: Box::new(model), gradients }, why)
     }
 
+    /// Its trees, where the model is in this process and made of them alone.
+    pub(super) fn forest(&self) -> Option<attack::tabular::Forest> {
+        match self {
+            Self::Local { model, .. } => model.model().forest().ok().flatten(),
+            Self::Remote(_) => None,
+        }
+    }
+
     /// What is shown of it.
     pub(super) fn access(&self, labels_only: bool) -> Access {
         match self {

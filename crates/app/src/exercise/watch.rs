@@ -16,6 +16,13 @@ pub enum Event {
         /// What is being done.
         step: String,
     },
+    /// A part without budgets (a condition, a search) is finished on all samples: one line about it.
+    Said {
+        /// What it is.
+        step: String,
+        /// What it showed.
+        text: String,
+    },
     /// A step is finished on all samples.
     Rows {
         /// `image` or `table`, by which budgets are written.

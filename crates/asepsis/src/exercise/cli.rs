@@ -7,11 +7,11 @@ use domain::SystemId;
 
 #[derive(Subcommand)]
 pub enum ExerciseVerb {
-    /// List suites and attacks
+    /// List suites, attacks and conditions
     List,
-    /// Explain an attack, or say what a suite does
+    /// Explain an attack or a condition, or say what a suite does
     Explain {
-        /// Id or name of an attack, name or file of a suite
+        /// Id or name of an attack or condition, name or file of a suite
         name: String,
     },
     /// Attack a model and write its scorecard
@@ -36,7 +36,7 @@ pub enum ExerciseVerb {
 /// What `asepsis exercise run` takes.
 #[derive(Args)]
 #[command(
-    after_help = "Exit codes: 0 nothing fell, 1 an answer was flipped within the budgets, 2 not complete or bad input.\nThe same suite, seed, model and data give the same scorecard byte for byte, on any number of threads."
+    after_help = "Exit codes: 0 nothing fell, 1 an answer was flipped by an attack, a condition or a plausible change, 2 not complete or bad input.\nThe same suite, seed, model and data give the same scorecard byte for byte, on any number of threads."
 )]
 pub struct RunArguments {
     /// A system of the configuration, on its held-out rows; evidence goes to the ledger

@@ -54,7 +54,8 @@ impl Watch for Follower {
                     ));
                 }
             }
-            Event::Rows { .. } => {}
+            Event::Said { step, text } if !self.bar.is_hidden() => self.say(&format!("{step}: {text}")),
+            Event::Rows { .. } | Event::Said { .. } => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! What figures mean and what to do about them: fixed rules over a scorecard, each with its reason.
 
-use super::{Health, Note, Scorecard, budget_text};
+use super::{ConditionRow, Health, Note, Scorecard, budget_text, errors_text};
 use crate::evasion::Access;
 use crate::norm::Norm;
 
@@ -10,6 +10,11 @@ const MASKED_MIN: f64 = 0.1;
 const GAP: f64 = 0.1;
 /// Queries after which a flip by labels or scores alone is within a caller's reach in a day.
 const QUERIES_CHEAP: u64 = 1_000;
+
+/// Conditions that get a line of their own.
+const CONDITIONS_NAMED: usize = 4;
+/// Cost, in measurement errors, that a second measurement can differ by: two standard deviations.
+const ERRORS_NEAR: f64 = 2.0;
 
 fn note(about: impl Into<String>, text: impl Into<String>) -> Note {
     Note { about: about.into(), text: text.into() }
@@ -104,10 +109,13 @@ pub(super) fn advice(card: &Scorecard) -> Vec<Note> {
     smallest(card, &mut out);
     cheap(card, &mut out);
     uneven(card, &mut out);
+    disturbed(card, &mut out);
+    sure(card, &mut out);
+    flipped(card, &mut out);
     if card.rows.iter().all(|r| r.needs != Access::Gradients) && !card.rows.is_empty() {
         out.push(note("access", "no attack that sees inside the model was run: ask the vendor for the model file, or for their own figures under APGD and Square at the same budgets"));
     }
-    if out.is_empty() && !card.rows.is_empty() {
+    if out.is_empty() && !(card.rows.is_empty() && card.conditions.is_empty() && card.changes.is_empty()) {
         out.push(note("model", "nothing fell within the budgets of this suite: keep this scorecard, and repeat it with every new version"));
     }
     out
@@ -164,6 +172,129 @@ fn cheap(card: &Scorecard, out: &mut Vec<Note>) {
             row.queries_median
         );
         out.push(note("callers", text));
+    }
+}
+
+/// What keeps a family of conditions from the model, by the first of its ids that is not below the family's own.
+const REMEDIES: &[(&str, &str)] = &[
+    (
+        "X101",
+        "see that images reach the model at the resolution and compression it was trained on, and refuse others before it",
+    ),
+    (
+        "X106",
+        "let the acquisition be repeated when it is noisy or blurred: keep the guards `pixel-noise` and `out-of-distribution` on",
+    ),
+    (
+        "X113",
+        "hand the model pixels through its own tone curve and depth, from the stored values and not from a display",
+    ),
+    ("X114", "read the attribute Photometric Interpretation, and refuse images without it"),
+    ("X115", "apply the window that the model was trained with, not the one stored for display"),
+    (
+        "X116",
+        "mask burnt-in markers before the model sees them, and look whether it reads them instead of the patient",
+    ),
+    (
+        "X119",
+        "read Patient Orientation and View Position, refuse what they do not fit, and train with such positions",
+    ),
+    (
+        "X123",
+        "check field of view and detector before the model, keep the guard `out-of-distribution` on, and train with such images",
+    ),
+    (
+        "X130",
+        "send every value with its unit (UCUM), convert at the interface, and keep the guard `clinical-range` on",
+    ),
+    (
+        "X132",
+        "let values come from the record by code (LOINC) instead of by place or by hand, and keep the guards `clinical-range` and `multivariate` on",
+    ),
+    ("X133", "bind values to patient and time, and refuse rows whose parts are of different age"),
+    (
+        "X138",
+        "say that a value is missing instead of filling it in, and do not let the model decide without it",
+    ),
+    ("X139", "keep the digits that the laboratory reports"),
+    (
+        "X140",
+        "measure on your own patients before the model is used, and again when a device or assay changes",
+    ),
+];
+
+/// Conditions that cost accuracy, the dearest first.
+fn disturbed(card: &Scorecard, out: &mut Vec<Note>) {
+    let mut worst: Vec<&ConditionRow> = Vec::new();
+    for mean in &card.condition_means {
+        let own = card.conditions.iter().filter(|r| r.condition == mean.condition && r.right.all.of > 0);
+        worst.extend(own.min_by(|a, b| a.difference.total_cmp(&b.difference)));
+    }
+    worst.retain(|r| r.difference <= -GAP);
+    worst.sort_by(|a, b| a.difference.total_cmp(&b.difference).then(a.condition.cmp(&b.condition)));
+    for row in worst.iter().take(CONDITIONS_NAMED) {
+        let remedy =
+            REMEDIES.iter().find(|(last, _)| row.family.as_str() <= *last).map_or("", |(_, what)| *what);
+        let text = format!(
+            "accuracy falls from {:.0}% to {:.0}% at {}: {remedy}",
+            100.0 * (row.right.all.share - row.difference),
+            100.0 * row.right.all.share,
+            row.level.text()
+        );
+        out.push(note(row.label.as_str(), text));
+    }
+    if worst.len() > CONDITIONS_NAMED {
+        let rest: Vec<String> =
+            worst.iter().skip(CONDITIONS_NAMED).map(|r| format!("`{}`", r.label)).collect();
+        let text = format!("{} cost a tenth of the patients or more as well", rest.join(", "));
+        out.push(note("conditions", text));
+    }
+}
+
+/// Where the model is surer than it is right, undisturbed or most of all under a condition.
+fn sure(card: &Scorecard, out: &mut Vec<Note>) {
+    let gap = |quality: Option<&super::Quality>, share: f64| {
+        quality.and_then(|q| q.confidence).map(|c| (c - share, c))
+    };
+    let clean = gap(card.quality.as_ref(), card.clean.all.share);
+    if let Some((_, confidence)) = clean.filter(|(gap, _)| *gap >= GAP) {
+        let text = format!(
+            "it gives its answers a probability of {:.0}% on average and is right about {:.0}%: calibrate it (temperature, isotonic regression) before a threshold is set on its scores",
+            100.0 * confidence,
+            100.0 * card.clean.all.share
+        );
+        out.push(note("calibration", text));
+    }
+    let before = clean.map_or(0.0, |(gap, _)| gap.max(0.0));
+    let rows = card.conditions.iter().filter(|r| r.right.all.of > 0);
+    let gaps = rows.filter_map(|r| gap(r.quality.as_ref(), r.right.all.share).map(|(g, c)| (r, g, c)));
+    let worst = gaps.max_by(|a, b| a.1.total_cmp(&b.1));
+    if let Some((row, _, confidence)) = worst.filter(|(_, gap, _)| *gap >= before + GAP) {
+        let text = format!(
+            "under `{}` at {} it is right about {:.0}% and gives its answers a probability of {:.0}%: its own score does not warn, so something else has to look at the input",
+            row.label,
+            row.level.text(),
+            100.0 * row.right.all.share,
+            100.0 * confidence
+        );
+        out.push(note("calibration", text));
+    }
+}
+
+/// Patients whose answer turns over within what a second measurement could give.
+fn flipped(card: &Scorecard, out: &mut Vec<Note>) {
+    for row in &card.changes {
+        let near: Vec<_> = row.patients.iter().filter(|p| p.cost.is_some_and(|c| c <= ERRORS_NEAR)).collect();
+        if near.is_empty() {
+            continue;
+        }
+        let text = format!(
+            "for {} of {} patients the answer turns over within {}: measure again before acting on such an answer, and show it as uncertain",
+            near.len(),
+            row.flipped.of,
+            errors_text(ERRORS_NEAR)
+        );
+        out.push(note(row.label.as_str(), text));
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::changes::{Changes, ShownRows};
+use super::conditions::Conditions;
 use super::{
-    Breakdown, Curve, Exhibit, FORM, Health, Least, Note, Row, Sample, Scorecard, Share, Subject, Worst,
-    advice,
+    Breakdown, Curve, Exhibit, FORM, Health, Least, Note, Quality, Row, Sample, Scorecard, Share, Subject,
+    Worst, advice,
 };
 use crate::evasion::{self, Access, GradientHealth};
 use crate::norm::{Ball, Norm};
-use crate::suite::{self, Found, Piece, Suite, settled};
+use crate::suite::{self, Answers, ChangePiece, ConditionPiece, Found, Piece, Suite, settled};
 
 /// Everything a scorecard is made of.
 pub struct Assembly {
@@ -22,8 +24,18 @@ pub struct Assembly {
     pub samples: Vec<Sample>,
     /// What each chunk of right samples holds, by sample.
     pub chunks: Vec<Vec<usize>>,
+    /// How many chunks all samples make, right or wrong: what conditions are done to.
+    pub whole: usize,
+    /// What the model says of all samples undisturbed.
+    pub clean: Answers,
     /// What was finished, in any order.
     pub pieces: Vec<Piece>,
+    /// What was finished of the conditions, in any order.
+    pub conditions: Vec<ConditionPiece>,
+    /// What was finished of the least changes, in any order.
+    pub changes: Vec<ChangePiece>,
+    /// Patients' rows shown with their least change.
+    pub shown: ShownRows,
     /// Why it was ended early.
     pub ended: Option<String>,
     /// What is shown.
@@ -33,38 +45,25 @@ pub struct Assembly {
 /// Makes the scorecard. The order of the pieces does not matter.
 pub fn assemble(mut given: Assembly) -> Scorecard {
     given.pieces.sort_by_key(|p| (p.step, p.chunk));
+    given.conditions.sort_by_key(|p| (p.condition, p.chunk));
+    given.changes.sort_by_key(|p| (p.change, p.chunk));
     let clean_flags: Vec<u8> =
         given.samples.iter().map(|s| if s.seen == Some(s.label) { b'1' } else { b'x' }).collect();
     let book = Book { samples: &given.samples, classes: given.subject.classes.len(), clean: &clean_flags };
-    let mut rows = Vec::new();
-    let mut least: BTreeMap<(Norm, usize), (f64, String)> = BTreeMap::new();
-    let mut health: Vec<Health> = Vec::new();
-    let (mut skipped, mut faults) = (Vec::new(), Vec::new());
-    let mut missing = 0_usize;
-    for (at, step) in given.suite.steps.iter().enumerate() {
-        if !meant(step.subject, &given.subject.kind) {
-            continue;
-        }
-        let pieces: Vec<&Piece> = given.pieces.iter().filter(|p| p.step == at).collect();
-        if let Some(why) = pieces.iter().find_map(|p| p.skipped.as_ref()) {
-            skipped.push(Note { about: step.label.clone(), text: why.clone() });
-            continue;
-        }
-        missing += given.chunks.len().saturating_sub(pieces.len());
-        let said: BTreeSet<&String> = pieces.iter().filter_map(|p| p.fault.as_ref()).collect();
-        faults.extend(said.iter().map(|text| Note { about: step.label.clone(), text: (*text).clone() }));
-        let mut sum = GradientHealth::default();
-        pieces.iter().for_each(|p| sum.add(p.gradients));
-        health.push((step.label.clone(), sum));
-        let needs = evasion::find(&step.attack).map_or(Access::Labels, |r| r.needs);
-        for (n, epsilon) in step.epsilons.iter().enumerate() {
-            let found: Vec<&Found> = pieces.iter().filter_map(|p| p.budgets.get(n)).flatten().collect();
-            for f in found.iter() {
-                remember(&mut least, step.norm, &step.label, f);
-            }
-            rows.push(book.row(at, step, needs, *epsilon, &found));
-        }
-    }
+    let attacks = Attacks::of(&book, &given);
+    let (rows, least, health) = (attacks.rows, attacks.least, attacks.health);
+    let (mut skipped, mut faults, mut missing) = (attacks.skipped, attacks.faults, attacks.missing);
+    let labels: Vec<usize> = given.samples.iter().map(|s| s.label).collect();
+    let quality = given.clean.replies().and_then(|replies| Quality::of(&replies, &labels));
+    let kind = given.subject.kind.as_str();
+    let list: Vec<_> =
+        given.suite.conditions.iter().enumerate().filter(|(_, c)| meant(c.subject, kind)).collect();
+    let conditions = Conditions::of(&book, &list, &given.conditions, given.whole);
+    let list = if kind == "table" { given.suite.changes.as_slice() } else { &[] };
+    let changes = Changes::of(&book, list, &given.changes, given.chunks.len(), &given.shown);
+    missing += conditions.missing + changes.missing;
+    skipped.extend(conditions.skipped.into_iter().chain(changes.skipped));
+    faults.extend(conditions.faults.into_iter().chain(changes.faults));
     let worst = book.worst(&rows, &least);
     let clean = book.breakdown(&clean_flags);
     let curves = curves(&given.suite, &rows);
@@ -86,9 +85,13 @@ pub fn assemble(mut given: Assembly) -> Scorecard {
         suite: given.suite,
         complete,
         clean,
+        quality,
         rows,
         worst,
         curves,
+        conditions: conditions.rows,
+        condition_means: conditions.means,
+        changes: changes.rows,
         samples,
         skipped,
         faults,
@@ -99,6 +102,50 @@ pub fn assemble(mut given: Assembly) -> Scorecard {
     card.warnings = advice::warnings(&card, &health);
     card.advice = advice::advice(&card);
     card
+}
+
+/// What is made of the pieces of all attacks.
+#[derive(Default)]
+struct Attacks {
+    rows: Vec<Row>,
+    /// Least distance at which each sample fell in each norm, and to which step.
+    least: BTreeMap<(Norm, usize), (f64, String)>,
+    health: Vec<Health>,
+    skipped: Vec<Note>,
+    faults: Vec<Note>,
+    missing: usize,
+}
+
+impl Attacks {
+    fn of(book: &Book<'_>, given: &Assembly) -> Self {
+        let mut out = Self::default();
+        for (at, step) in given.suite.steps.iter().enumerate() {
+            if !meant(step.subject, &given.subject.kind) {
+                continue;
+            }
+            let pieces: Vec<&Piece> = given.pieces.iter().filter(|p| p.step == at).collect();
+            if let Some(why) = pieces.iter().find_map(|p| p.skipped.as_ref()) {
+                out.skipped.push(Note { about: step.label.clone(), text: why.clone() });
+                continue;
+            }
+            out.missing += given.chunks.len().saturating_sub(pieces.len());
+            let said: BTreeSet<&String> = pieces.iter().filter_map(|p| p.fault.as_ref()).collect();
+            out.faults
+                .extend(said.iter().map(|text| Note { about: step.label.clone(), text: (*text).clone() }));
+            let mut sum = GradientHealth::default();
+            pieces.iter().for_each(|p| sum.add(p.gradients));
+            out.health.push((step.label.clone(), sum));
+            let needs = evasion::find(&step.attack).map_or(Access::Labels, |r| r.needs);
+            for (n, epsilon) in step.epsilons.iter().enumerate() {
+                let found: Vec<&Found> = pieces.iter().filter_map(|p| p.budgets.get(n)).flatten().collect();
+                for f in found.iter() {
+                    remember(&mut out.least, step.norm, &step.label, f);
+                }
+                out.rows.push(book.row(at, step, needs, *epsilon, &found));
+            }
+        }
+        out
+    }
 }
 
 /// Whether a step is for rows of this kind; a suite may hold steps for images beside steps for tables.
@@ -118,14 +165,16 @@ fn remember(least: &mut BTreeMap<(Norm, usize), (f64, String)>, norm: Norm, labe
     }
 }
 
-struct Book<'a> {
-    samples: &'a [Sample],
+/// Samples with what the model says of them undisturbed.
+pub(super) struct Book<'a> {
+    pub(super) samples: &'a [Sample],
     classes: usize,
-    clean: &'a [u8],
+    /// `1` right, `x` wrong.
+    pub(super) clean: &'a [u8],
 }
 
 impl Book<'_> {
-    fn breakdown(&self, flags: &[u8]) -> Breakdown {
+    pub(super) fn breakdown(&self, flags: &[u8]) -> Breakdown {
         let share = |keep: &dyn Fn(&Sample) -> bool| {
             let kept = self.samples.iter().zip(flags).filter(|(s, f)| **f != b'-' && keep(s));
             let (mut hits, mut of) = (0, 0);
@@ -292,7 +341,12 @@ pub(super) mod tests {
             suite,
             samples,
             chunks: vec![vec![0, 1, 2, 3], vec![4, 5, 6, 7]],
+            whole: 2,
+            clean: Answers::default(),
             pieces,
+            conditions: Vec::new(),
+            changes: Vec::new(),
+            shown: ShownRows::new(),
             ended: None,
             exhibits: Vec::new(),
         }

@@ -16,6 +16,9 @@ pub struct Point {
     pub norm: Option<Norm>,
     /// Budget in the unit box; 0 without an attack.
     pub epsilon: f64,
+    /// How strong a condition is, or up to which cost a plausible change goes, in words; none for attacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
     /// Accuracy in the first.
     pub first: Share,
     /// Accuracy in the second.
@@ -115,7 +118,32 @@ pub fn compare(a: &Scorecard, b: &Scorecard) -> Result<Comparison, Vec<String>> 
             paired,
         ));
     }
+    points.extend(disturbed(a, b, paired));
     Ok(Comparison { suite: a.suite.digest().to_string(), differs, points })
+}
+
+/// Points of conditions and of plausible changes.
+fn disturbed(a: &Scorecard, b: &Scorecard, paired: bool) -> Vec<Point> {
+    let mut points = Vec::new();
+    let mut add = |label: &str, level: String, shares: (Share, Share), flags: (&str, &str)| {
+        if shares.0.of > 0 && shares.1.of > 0 {
+            let point = point(label, None, 0.0, shares, flags, paired);
+            points.push(Point { level: Some(level), ..point });
+        }
+    };
+    for row in &a.conditions {
+        let same = b.conditions.iter().find(|r| r.condition == row.condition && r.level == row.level);
+        let Some(other) = same else { continue };
+        add(&row.label, row.level.text(), (row.right.all, other.right.all), (&row.flags, &other.flags));
+    }
+    for row in &a.changes {
+        let Some(other) = b.changes.iter().find(|r| r.change == row.change) else { continue };
+        for (level, now) in row.levels.iter().zip(&other.levels) {
+            let words = super::errors_text(level.within);
+            add(&row.label, words, (level.stands.all, now.stands.all), (&level.flags, &now.flags));
+        }
+    }
+    points
 }
 
 fn named(name: &str, digest: &str) -> String {
@@ -138,6 +166,7 @@ fn point(
         label: label.to_owned(),
         norm,
         epsilon,
+        level: None,
         first,
         second,
         difference: second.share - first.share,

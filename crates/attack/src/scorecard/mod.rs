@@ -3,7 +3,9 @@
 
 mod advice;
 mod assemble;
+mod changes;
 mod compare;
+mod conditions;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +18,9 @@ use crate::suite::Suite;
 
 pub use crate::measure::Share;
 pub use assemble::{Assembly, assemble};
+pub use changes::{ChangeCell, ChangeLevel, ChangeRow, ChangedPatient, ShownRows};
 pub use compare::{Comparison, Point, compare};
+pub use conditions::{ConditionMean, ConditionRow, Quality};
 
 /// Form of the JSON document; counts up when a field changes its meaning.
 pub const FORM: &str = "asepsis-scorecard/1";
@@ -39,12 +43,24 @@ pub struct Scorecard {
     pub complete: bool,
     /// Accuracy without an attack.
     pub clean: Breakdown,
+    /// Ranking and calibration without an attack, where scores are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
     /// One row per step and budget.
     pub rows: Vec<Row>,
     /// The worst over all steps, per norm and budget.
     pub worst: Vec<Worst>,
     /// Accuracy against budget, per step.
     pub curves: Vec<Curve>,
+    /// One row per condition and strength.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<ConditionRow>,
+    /// Each condition over its strengths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub condition_means: Vec<ConditionMean>,
+    /// One row per search for the least plausible change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeRow>,
     /// One entry per sample.
     pub samples: Vec<Sample>,
     /// Steps that do not apply to this target, and why.
@@ -283,9 +299,11 @@ impl Scorecard {
         least
     }
 
-    /// Whether any answer was flipped.
+    /// Whether any answer was flipped: by an attack, a condition, or a plausible change.
     pub fn found(&self) -> bool {
         self.rows.iter().any(|row| row.fell.hits > 0)
+            || self.conditions.iter().any(|row| row.lost > 0)
+            || self.changes.iter().any(|row| row.flipped.hits > 0)
     }
 }
 
@@ -309,6 +327,15 @@ pub fn budget_text(kind: &str, norm: Norm, epsilon: f64) -> String {
         Norm::L0 => format!("{epsilon:.0} values"),
         _ => trim(epsilon),
     }
+}
+
+/// A cost as people write it: in measurement errors.
+pub fn errors_text(cost: f64) -> String {
+    format!(
+        "{} measurement error{}",
+        trim((cost * 100.0).round() / 100.0),
+        if cost == 1.0 { "" } else { "s" }
+    )
 }
 
 /// A number with at most four digits after the point and no zeros at the end.

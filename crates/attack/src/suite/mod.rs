@@ -1,6 +1,8 @@
-//! Suites: which attacks, in which norms, at which budgets, on how many samples. Data (`catalog/suites/*.toml`), versioned and known by the digest
+//! Suites: which attacks, in which norms, at which budgets, which conditions at which strengths, which least changes, on how many samples. Data (`catalog/suites/*.toml`), versioned and known by the digest
 //! of their content, so that two hospitals can run the same test and know that they did.
 
+mod change;
+mod condition;
 mod diff;
 mod parse;
 mod work;
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::access::Layout;
 use crate::norm::Norm;
 
+pub use change::{CHANGES_MAX, ChangePiece, Changed, ChangedCell, Clinic, LeastChange, change_chunk};
+pub use condition::{Answers, CONDITIONS_MAX, Condition, ConditionPiece, GROUPS, Level, condition_chunk};
 pub use diff::diff;
 pub use parse::{SuiteError, parse};
 pub use work::{Chunk, Found, Piece, attack_chunk};
@@ -47,6 +51,12 @@ pub struct Suite {
     pub keeps_min: Option<f64>,
     /// The attacks, in order.
     pub steps: Vec<Step>,
+    /// What happens to inputs without an attacker.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Searches for the least plausible change of a patient's row; tables only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<LeastChange>,
 }
 
 /// One attack of a suite.
@@ -122,7 +132,18 @@ macro_rules! shipped {
 
 /// The suites that the product ships: name and text.
 pub static SHIPPED: &[(&str, &str)] =
-    shipped!["admission", "euclid", "queries", "quick", "rand", "standard", "tables", "two-class-standard",];
+    shipped![
+    "admission",
+    "conditions",
+    "euclid",
+    "least-change",
+    "queries",
+    "quick",
+    "rand",
+    "standard",
+    "tables",
+    "two-class-standard",
+];
 
 /// The text of the shipped suite called `name`.
 pub fn shipped(name: &str) -> Option<&'static str> {

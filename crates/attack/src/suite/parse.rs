@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 
+use super::change::{self, CHANGES_MAX, FileChange, LeastChange};
+use super::condition::{self, CONDITIONS_MAX, Condition, FileCondition};
 use super::{BUDGETS_MAX, SAMPLES_MAX, STEPS_MAX, Step, Subject, Suite, settled};
 use crate::evasion;
 use crate::norm::Norm;
@@ -25,6 +27,14 @@ pub enum SuiteError {
     UnknownAttack {
         /// Which step, counted from 1.
         step: usize,
+        /// What was typed.
+        typed: String,
+    },
+    /// There is no such family of corruptions, and no such group.
+    #[error("condition {condition}: there is no family `{typed}`")]
+    UnknownFamily {
+        /// Which condition, counted from 1.
+        condition: usize,
         /// What was typed.
         typed: String,
     },
@@ -65,6 +75,10 @@ struct File {
     keeps_min: Option<f64>,
     #[serde(default, rename = "step")]
     steps: Vec<FileStep>,
+    #[serde(default, rename = "condition")]
+    conditions: Vec<FileCondition>,
+    #[serde(default, rename = "change")]
+    changes: Vec<FileChange>,
 }
 
 #[derive(Deserialize)]
@@ -130,7 +144,7 @@ pub(crate) fn fraction(text: &str) -> Option<f64> {
     }
 }
 
-fn wrong(place: impl Into<String>, message: impl Into<String>) -> SuiteError {
+pub(super) fn wrong(place: impl Into<String>, message: impl Into<String>) -> SuiteError {
     SuiteError::Meaning { place: place.into(), message: message.into() }
 }
 
@@ -154,10 +168,13 @@ pub fn parse(text: &str) -> Result<Suite, SuiteError> {
     if file.keeps_min.is_some_and(|k| !(0.0..=1.0).contains(&k)) {
         return Err(wrong("keeps-min", "write a share from 0 to 1"));
     }
-    if file.steps.is_empty() || file.steps.len() > STEPS_MAX {
+    let nothing = file.steps.is_empty() && file.conditions.is_empty() && file.changes.is_empty();
+    if nothing || file.steps.len() > STEPS_MAX {
         return Err(wrong(
             "step",
-            format!("a suite has 1 to {STEPS_MAX} steps: add a [[step]] with an attack"),
+            format!(
+                "a suite has 1 to {STEPS_MAX} steps: add a [[step]] with an attack, a [[condition]] or a [[change]]"
+            ),
         ));
     }
     let steps = file.steps.into_iter().enumerate().map(|(n, step)| understand(n + 1, step));
@@ -171,7 +188,47 @@ pub fn parse(text: &str) -> Result<Suite, SuiteError> {
         chain: file.chain,
         keeps_min: file.keeps_min,
         steps: steps.collect::<Result<_, _>>()?,
+        conditions: conditions(file.conditions)?,
+        changes: changes(file.changes)?,
     })
+}
+
+/// All conditions, each name once.
+fn conditions(given: Vec<FileCondition>) -> Result<Vec<Condition>, SuiteError> {
+    let mut out: Vec<Condition> = Vec::new();
+    for (n, given) in given.into_iter().enumerate() {
+        for condition in condition::understand(n + 1, given)? {
+            if out.iter().any(|known| known.label == condition.label) {
+                let place = format!("condition {} (`{}`)", n + 1, condition.label);
+                return Err(wrong(
+                    place,
+                    "there is one of this name already: give it a label, or leave it out",
+                ));
+            }
+            if out.len() >= CONDITIONS_MAX {
+                return Err(wrong("condition", format!("a suite has at most {CONDITIONS_MAX} conditions")));
+            }
+            out.push(condition);
+        }
+    }
+    Ok(out)
+}
+
+/// All searches for a least change, each name once.
+fn changes(given: Vec<FileChange>) -> Result<Vec<LeastChange>, SuiteError> {
+    if given.len() > CHANGES_MAX {
+        return Err(wrong("change", format!("a suite has at most {CHANGES_MAX} changes")));
+    }
+    let mut out: Vec<LeastChange> = Vec::new();
+    for (n, given) in given.into_iter().enumerate() {
+        let change = change::understand(n + 1, given)?;
+        if out.iter().any(|known| known.label == change.label) {
+            let place = format!("change {} (`{}`)", n + 1, change.label);
+            return Err(wrong(place, "there is one of this name already: give it a label"));
+        }
+        out.push(change);
+    }
+    Ok(out)
 }
 
 fn understand(n: usize, step: FileStep) -> Result<Step, SuiteError> {
@@ -300,5 +357,66 @@ mod tests {
                 .to_string()
                 .contains("[[step]]")
         );
+    }
+    #[test]
+    fn a_group_stands_for_its_families_and_other_forms_are_the_same_content() {
+        let of = |text: &str| parse(&format!("{GOOD}[[condition]]\n{text}\n")).unwrap();
+        let all = of("family = \"all-image\"");
+        assert_eq!(all.conditions.len(), 24);
+        // Inversion has one severity.
+        let inversion = all.conditions.iter().find(|c| c.label == "inversion").unwrap();
+        assert_eq!(inversion.levels.len(), 1);
+        assert_eq!(of("family = \"benchmark\"").conditions.len(), 13);
+        assert_eq!(of("family = \"all-table\"").conditions.len(), 11);
+        let by_id = of("family = \"X101\"\nseverities = [5, 1, 1]");
+        assert_eq!(
+            by_id.digest(),
+            of("family = \"jpeg_compression\"\nseverities = [1, 5]\nfor = \"image\"").digest()
+        );
+        assert_ne!(by_id.digest(), parse(GOOD).unwrap().digest());
+        assert_eq!(of("family = \"gamma_corr_up\"\nstrengths = [2.5]").conditions[0].levels[0].strength, 2.5);
+    }
+
+    #[test]
+    fn conditions_and_changes_that_cannot_be_are_refused_with_their_place() {
+        for (text, expected) in [
+            ("[[condition]]\nfamily = \"pixelat\"", "condition 1: there is no family `pixelat`"),
+            (
+                "[[condition]]\nfamily = \"pixelate\"\nseverities = [6]",
+                "condition 1 (`pixelate`): severities are 1 to 5, not 6",
+            ),
+            ("[[condition]]\nfamily = \"all-image\"\nseverities = [0]", "severities are 1 to 5, not 0"),
+            (
+                "[[condition]]\nfamily = \"inversion\"\nseverities = [2]",
+                "`inversion` has severities 1 to 1, not 2",
+            ),
+            ("[[condition]]\nfamily = \"pixelate\"\nseverities = []", "write 1 to 32 severities"),
+            ("[[condition]]\nfamily = \"pixelate\"\nstrengths = [1e9]", "takes a strength from"),
+            ("[[condition]]\nfamily = \"pixelate\"\nstrengths = [nan]", "takes a strength from"),
+            (
+                "[[condition]]\nfamily = \"unit_mixup\"\nfor = \"image\"",
+                "it is about tables, not about images",
+            ),
+            (
+                "[[condition]]\nfamily = \"all-table\"\nstrengths = [1]",
+                "a group of families takes severities",
+            ),
+            ("[[condition]]\nfamily = \"pixelate\"\nsevrities = [1]", "unknown field `sevrities`"),
+            ("[[condition]]\nfamily = \"pixelate\"\nsamples = 0", "write 1 to 100000 samples"),
+            (
+                "[[condition]]\nfamily = \"benchmark\"\n[[condition]]\nfamily = \"pixelate\"",
+                "condition 2 (`pixelate`): there is one of this name",
+            ),
+            ("[[change]]\nwithin = [0]", "change 1 (`least-change`): `within` takes"),
+            ("[[change]]\nnorm = \"l0\"", "l1, l2 or linf"),
+            ("[[change]]\nqueries-max = 0", "a budget of 0 queries"),
+            ("[[change]]\nerrors = { chol = -1 }", "are above 0"),
+            ("[[change]]\nwithn = [1]", "unknown field `withn`"),
+        ] {
+            let said = parse(&format!("{GOOD}{text}\n")).unwrap_err().to_string();
+            assert!(said.contains(expected), "{text}: {said}");
+        }
+        let alone = GOOD.split("[[step]]").next().unwrap();
+        assert_eq!(parse(&format!("{alone}[[change]]\n")).unwrap().changes[0].within, [1.0, 2.0, 4.0, 8.0]);
     }
 }

@@ -41,7 +41,8 @@ pub struct Scale {
 }
 
 impl Scale {
-    pub(super) fn unit(&self, row: &[f32], out: &mut Vec<f32>) {
+    /// Adds a row of clinical units to `out`, in the unit box.
+    pub(crate) fn unit(&self, row: &[f32], out: &mut Vec<f32>) {
         let ends = self.low.iter().zip(&self.span);
         out.extend(
             row.iter().zip(ends).map(|(v, (low, span))| ((v - low) / span.max(1e-30)).clamp(0.0, 1.0)),

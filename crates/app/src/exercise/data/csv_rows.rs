@@ -49,13 +49,17 @@ pub(super) fn read(bytes: &[u8], wanted: &Wanted, reading: &Reading) -> Result<R
     if let Some((l, h)) = reading.range {
         (low, span) = (vec![narrow(l)], vec![narrow(h - l)]);
     }
-    let values: Vec<f32> = used
-        .iter()
-        .flat_map(|r| table.values.get(r * width..(r + 1) * width).unwrap_or_default().iter().copied())
-        .collect();
+    let of = |list: &[usize]| -> Vec<f32> {
+        let rows = list.iter().map(|r| table.values.get(r * width..(r + 1) * width).unwrap_or_default());
+        rows.flatten().copied().collect()
+    };
+    let values = of(&used);
+    let reference = of(&training);
     let mut rows = Rows {
         layout: Layout::Table { features: width },
         unit: Vec::new(),
+        recorded: Vec::new(),
+        reference,
         labels: used.iter().filter_map(|r| table.labels.get(*r)).copied().collect(),
         groups: table.groups.map(|g| used.iter().filter_map(|r| g.get(*r)).cloned().collect()),
         low,

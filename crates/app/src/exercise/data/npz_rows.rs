@@ -45,9 +45,15 @@ pub(super) fn read(bytes: &[u8], wanted: &Wanted, reading: &Reading) -> Result<R
         }
         Layout::Image { .. } => Vec::new(),
     };
+    let reference = match layout {
+        Layout::Table { .. } => training.map_or_else(Vec::new, |t| t.values),
+        Layout::Image { .. } => Vec::new(),
+    };
     let mut rows = Rows {
         layout,
         unit: Vec::new(),
+        recorded: Vec::new(),
+        reference,
         labels,
         groups: None,
         low,

@@ -24,6 +24,9 @@ pub enum AppError {
         /// ": did you mean …?"
         hint: String,
     },
+    /// There is no such exercise or scorecard.
+    #[error("there is no exercise or scorecard `{0}`: the list of exercises has those that are here")]
+    UnknownExercise(String),
     /// The caller said something that cannot be.
     #[error("{0}")]
     BadInput(String),

@@ -14,6 +14,7 @@ pub mod dataset;
 pub mod desk;
 mod error;
 pub mod exercise;
+pub mod exercises;
 pub mod gate;
 pub mod hospital;
 pub mod live;

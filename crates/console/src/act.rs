@@ -24,7 +24,7 @@ pub(crate) const DAYS_MAX: u32 = 90;
 const HOURS_MAX: u32 = 24 * 28;
 
 /// The fields that any form may have.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Fields {
     #[serde(default)]
     csrf: String,
@@ -38,6 +38,22 @@ pub(crate) struct Fields {
     days: String,
     #[serde(default)]
     control: String,
+    #[serde(default)]
+    pub(crate) system: String,
+    #[serde(default)]
+    pub(crate) suite: String,
+    #[serde(default)]
+    pub(crate) samples: String,
+    #[serde(default)]
+    pub(crate) seed: String,
+    #[serde(default)]
+    pub(crate) queries: String,
+    #[serde(default)]
+    pub(crate) minutes: String,
+    #[serde(default)]
+    pub(crate) labels_only: String,
+    #[serde(default)]
+    pub(crate) without_patients: String,
 }
 
 impl Fields {
@@ -82,8 +98,14 @@ fn number(text: &str, max: u32, what: &str) -> Result<u32, ConsoleError> {
 
 /// A form of a signed-in person whose token fits. There is no other way to the fields.
 pub(crate) struct Checked {
-    who: Signed,
-    fields: Fields,
+    pub(crate) who: Signed,
+    pub(crate) fields: Fields,
+}
+
+/// Refuses what another site sent, as far as the browser says where it comes from.
+pub(crate) fn from_here(headers: &http::HeaderMap) -> Result<(), ConsoleError> {
+    let from = headers.get("sec-fetch-site").and_then(|v| v.to_str().ok()).unwrap_or("same-origin");
+    if matches!(from, "same-origin" | "none") { Ok(()) } else { Err(ConsoleError::Forged) }
 }
 
 impl<H: House> FromRequest<Arc<Console<H>>> for Checked {
@@ -93,10 +115,7 @@ impl<H: House> FromRequest<Arc<Console<H>>> for Checked {
         let (mut parts, body) = request.into_parts();
         let who =
             <Signed as axum::extract::FromRequestParts<_>>::from_request_parts(&mut parts, console).await?;
-        let from = parts.headers.get("sec-fetch-site").and_then(|v| v.to_str().ok()).unwrap_or("same-origin");
-        if !matches!(from, "same-origin" | "none") {
-            return Err(ConsoleError::Forged);
-        }
+        from_here(&parts.headers)?;
         let form = Form::<Fields>::from_request(Request::from_parts(parts, body), console).await;
         let Form(fields) = form.map_err(|e| ConsoleError::Form(e.body_text()))?;
         if !access::csrf_matches(&who.cookie, &fields.csrf) {
@@ -106,14 +125,19 @@ impl<H: House> FromRequest<Arc<Console<H>>> for Checked {
     }
 }
 
-async fn act<H: House>(console: &Console<H>, form: &Checked, command: Command, notice: Notice) -> Answer {
+pub(crate) async fn act<H: House>(
+    console: &Console<H>,
+    form: &Checked,
+    command: Command,
+    notice: Notice,
+) -> Answer {
     console.house.act(&form.who.principal, command).await?;
     console.forget().await;
     console.house.live().touch();
     Ok(Redirect::to(&format!("{}?done={}", form.fields.back(), notice.word())).into_response())
 }
 
-fn system(id: &str) -> Result<SystemId, ConsoleError> {
+pub(crate) fn system(id: &str) -> Result<SystemId, ConsoleError> {
     id.parse().map_err(|_| AppError::UnknownSystem(id.chars().take(80).collect()).into())
 }
 
@@ -234,14 +258,7 @@ mod tests {
     use super::*;
 
     fn fields(back: &str, reason: &str) -> Fields {
-        Fields {
-            csrf: String::new(),
-            back: back.to_owned(),
-            reason: reason.to_owned(),
-            hours: String::new(),
-            days: String::new(),
-            control: String::new(),
-        }
+        Fields { back: back.to_owned(), reason: reason.to_owned(), ..Fields::default() }
     }
 
     #[test]

@@ -48,9 +48,10 @@ impl ConsoleError {
                 StatusCode::FORBIDDEN
             }
             Self::Form(_) | Self::App(AppError::BadInput(_)) => StatusCode::BAD_REQUEST,
-            Self::NoPage | Self::App(AppError::UnknownSystem(_) | AppError::UnknownId { .. }) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NoPage
+            | Self::App(
+                AppError::UnknownSystem(_) | AppError::UnknownId { .. } | AppError::UnknownExercise(_),
+            ) => StatusCode::NOT_FOUND,
             Self::Streams(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::App(AppError::Busy(_)) => StatusCode::CONFLICT,
             Self::App(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -43,6 +43,30 @@ pub(crate) struct From {
     since: String,
 }
 
+/// What tells a page to look again.
+enum Changes {
+    House(Receiver<Change>),
+    Exercises(Receiver<()>),
+}
+
+impl Changes {
+    /// Waits for the next; false when there will be none.
+    async fn next(&mut self) -> bool {
+        match self {
+            Self::House(changes) => !matches!(changes.recv().await, Err(RecvError::Closed)),
+            Self::Exercises(changes) => !matches!(changes.recv().await, Err(RecvError::Closed)),
+        }
+    }
+
+    /// Forgets what came meanwhile.
+    fn catch_up(&mut self) {
+        match self {
+            Self::House(changes) => *changes = changes.resubscribe(),
+            Self::Exercises(changes) => *changes = changes.resubscribe(),
+        }
+    }
+}
+
 /// One reader.
 struct Following<H> {
     console: Arc<Console<H>>,
@@ -52,7 +76,7 @@ struct Following<H> {
     has: Option<String>,
     sent: BTreeMap<&'static str, Digest>,
     queue: VecDeque<Event>,
-    changes: Receiver<Change>,
+    changes: Changes,
     last: Option<Instant>,
     /// When the session was last asked for.
     asked: Instant,
@@ -68,12 +92,16 @@ pub(crate) async fn follow<H: House>(
     headers: HeaderMap,
 ) -> Result<Response, ConsoleError> {
     let view = View::from_path(&from.page).ok_or(ConsoleError::NoPage)?;
-    console.seen_by(&who).await?;
+    console.picture(&who, &view).await?;
     let permit =
         Arc::clone(&console.streams).try_acquire_owned().map_err(|_| ConsoleError::Streams(STREAMS_MAX))?;
     let seen = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map_or(from.since, str::to_owned);
+    let changes = match view {
+        View::Live | View::System(_) => Changes::House(console.house.live().subscribe()),
+        View::Exercises(_) | View::Exercise(_) => Changes::Exercises(console.house.exercise_changes().await?),
+    };
     let following = Following {
-        changes: console.house.live().subscribe(),
+        changes,
         console,
         who,
         view,
@@ -120,26 +148,26 @@ impl<H: House> Following<H> {
     /// last batch.
     async fn wait(&mut self) -> bool {
         let Some(last) = self.last else { return false };
-        let beat = match timeout(BEAT, self.changes.recv()).await {
+        let beat = match timeout(BEAT, self.changes.next()).await {
             Err(_) => true,
-            Ok(Ok(_) | Err(RecvError::Lagged(_))) => false,
-            Ok(Err(RecvError::Closed)) => {
-                self.over = true;
+            Ok(more) => {
+                self.over = !more;
                 false
             }
         };
         sleep_until(last + PACE).await;
-        self.changes = self.changes.resubscribe();
+        self.changes.catch_up();
         beat
     }
 
     /// Renders and queues the fragments that the reader does not have.
     async fn look(&mut self) {
         self.last = Some(Instant::now());
-        let Ok(all) = self.console.seen_by(&self.who).await else {
+        let Ok(picture) = self.console.picture(&self.who, &self.view).await else {
             return self.end("the picture could not be made");
         };
-        let fragments = self.who.viewing(&*self.console.house, |viewer| self.view.fragments(&all, viewer));
+        let fragments =
+            self.who.viewing(&*self.console.house, |viewer| self.view.fragments(&picture, viewer));
         let Some(fragments) = fragments else {
             return self.end("what the page shows is gone");
         };

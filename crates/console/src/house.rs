@@ -2,14 +2,18 @@
 //! that previews and browser tests look at.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use access::{Action, Principal, Resource, Secret, SessionRecord};
 use app::artefact::ArtefactView;
 use app::catalogue::Page;
+use app::exercises::{Card, CardId, Compared, Job, Listing, Order};
 use app::live::Live;
 use app::overview::Overview;
 use app::{AppError, ReceiptView};
+use attack::scorecard::Scorecard;
 use domain::{ClientId, SystemId};
+use tokio::sync::broadcast;
 
 /// What a person does from a page. Each is one use case of `app`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +77,21 @@ pub enum Command {
         /// Which.
         system: SystemId,
     },
+    /// Stops an exercise; what is done is kept.
+    StopExercise {
+        /// Which.
+        id: CardId,
+    },
+    /// Goes on with an exercise.
+    ResumeExercise {
+        /// Which.
+        id: CardId,
+    },
+    /// Takes an exercise or a scorecard off the shelf.
+    RemoveExercise {
+        /// Which.
+        id: CardId,
+    },
     /// Loads the configuration again.
     Reload,
 }
@@ -133,6 +152,67 @@ pub trait House: Send + Sync + 'static {
     /// # Errors
     /// As [`House::artefact`]; also when there is none.
     fn bill(&self, who: &Principal, system: &SystemId) -> Result<Vec<u8>, AppError>;
+
+    /// Says when an exercise got farther, began or ended.
+    fn exercise_changes(&self) -> impl Future<Output = Result<broadcast::Receiver<()>, AppError>> + Send;
+
+    /// Everything about exercises that this person may see.
+    ///
+    /// # Errors
+    /// When the person may see none at all.
+    fn exercises(&self, who: &Principal) -> impl Future<Output = Result<Listing, AppError>> + Send;
+
+    /// One exercise; none for a scorecard that was not made at the desk.
+    ///
+    /// # Errors
+    /// When the person may not see it, or there is none of that name.
+    fn exercise(
+        &self,
+        who: &Principal,
+        id: &CardId,
+    ) -> impl Future<Output = Result<Option<Job>, AppError>> + Send;
+
+    /// A scorecard, and what is known of it.
+    ///
+    /// # Errors
+    /// When the person may not see it, there is none, or it cannot be read.
+    fn scorecard(
+        &self,
+        who: &Principal,
+        id: &CardId,
+    ) -> impl Future<Output = Result<(Card, Arc<Scorecard>), AppError>> + Send;
+
+    /// Two scorecards point by point.
+    ///
+    /// # Errors
+    /// As [`House::scorecard`].
+    fn compare(
+        &self,
+        who: &Principal,
+        first: &CardId,
+        second: &CardId,
+    ) -> impl Future<Output = Result<Compared, AppError>> + Send;
+
+    /// Starts an exercise.
+    ///
+    /// # Errors
+    /// When the person may not, the order makes no sense, or another one runs.
+    fn start_exercise(
+        &self,
+        who: &Principal,
+        order: Order,
+    ) -> impl Future<Output = Result<CardId, AppError>> + Send;
+
+    /// Keeps a scorecard from elsewhere.
+    ///
+    /// # Errors
+    /// When the person may not, or it is not a scorecard.
+    fn receive(
+        &self,
+        who: &Principal,
+        from: String,
+        bytes: Vec<u8>,
+    ) -> impl Future<Output = Result<CardId, AppError>> + Send;
 
     /// Does what a person asked; refuses what the person may not.
     ///

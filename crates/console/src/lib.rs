@@ -7,6 +7,7 @@ mod act;
 mod assets;
 mod error;
 mod events;
+mod exercises;
 mod headers;
 mod house;
 mod pages;
@@ -27,6 +28,9 @@ pub use view::{Viewer, page};
 /// Largest form, in bytes: the longest reason in four-byte characters, percent-encoded, and its neighbours.
 const FORM_BYTES_MAX: usize = 16 * 1024;
 
+/// Largest upload, in bytes: a scorecard and the fields beside it.
+pub const UPLOAD_BYTES_MAX: usize = app::exercises::RECEIVED_BYTES_MAX + FORM_BYTES_MAX;
+
 /// The console of a house, with at most [`STREAMS_MAX`] live pages.
 pub fn router<H: House>(house: Arc<H>) -> Router {
     router_with(house, STREAMS_MAX)
@@ -36,6 +40,18 @@ pub fn router<H: House>(house: Arc<H>) -> Router {
 pub fn router_with<H: House>(house: Arc<H>, streams: usize) -> Router {
     Router::new()
         .route("/", get(pages::live::<H>))
+        .route("/exercises", get(exercises::list::<H>).post(exercises::start::<H>))
+        .route("/exercises/compare", get(exercises::compare::<H>))
+        .route(
+            "/exercises/received",
+            post(exercises::receive::<H>).layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)),
+        )
+        .route("/exercises/{id}", get(exercises::one::<H>))
+        .route("/exercises/{id}/scorecard", get(exercises::page::<H>))
+        .route("/exercises/{id}/json", get(exercises::json::<H>))
+        .route("/exercises/{id}/stop", post(exercises::stop::<H>))
+        .route("/exercises/{id}/resume", post(exercises::resume::<H>))
+        .route("/exercises/{id}/remove", post(exercises::remove::<H>))
         .route("/systems/{id}", get(pages::system::<H>))
         .route("/systems/{id}/artefact", get(pages::artefact::<H>))
         .route("/systems/{id}/bom", get(pages::bill::<H>))

@@ -16,7 +16,7 @@ use tokio::time::{Duration, Instant};
 use crate::error::ConsoleError;
 use crate::house::House;
 use crate::session::{self, Signed};
-use crate::view::{self, Notice, Shell, View};
+use crate::view::{self, Notice, Picture, Shell, View};
 
 /// How long one picture serves all who look, so that many open pages cost the house no more than one.
 const FRESH: Duration = Duration::from_millis(400);
@@ -75,13 +75,26 @@ impl<H: House> Console<H> {
         part.rejected.clear();
         Ok(Arc::new(part))
     }
+
+    /// What a page with live parts shows, as this person may see it.
+    pub(crate) async fn picture(&self, who: &Signed, view: &View) -> Result<Picture, ConsoleError> {
+        match view {
+            View::Live | View::System(_) => Ok(Picture::House(self.seen_by(who).await?)),
+            View::Exercises(_) => {
+                Ok(Picture::Exercises(Box::new(self.house.exercises(&who.principal).await?)))
+            }
+            View::Exercise(id) => crate::exercises::seen(&*self.house, who, id).await.map(Picture::Exercise),
+        }
+    }
 }
 
 /// What an address may say after its question mark.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Said {
     #[serde(default)]
-    done: String,
+    pub(crate) done: String,
+    #[serde(default)]
+    pub(crate) system: String,
 }
 
 /// `GET /`
@@ -104,18 +117,13 @@ pub(crate) async fn system<H: House>(
     viewed(&console, &who, &View::System(system), &said).await
 }
 
-async fn viewed<H: House>(console: &Console<H>, who: &Signed, view: &View, said: &Said) -> Answer {
-    let all = console.seen_by(who).await?;
+pub(crate) async fn viewed<H: House>(console: &Console<H>, who: &Signed, view: &View, said: &Said) -> Answer {
+    let picture = console.picture(who, view).await?;
     let page = who.viewing(&*console.house, |viewer| {
-        let fragments = view.fragments(&all, viewer)?;
+        let fragments = view.fragments(&picture, viewer)?;
         let version = view::version(&fragments);
-        let title = match view {
-            View::Live => all.hospital.clone(),
-            View::System(id) => {
-                all.systems.iter().find(|s| s.id == *id).map_or_else(String::new, |s| s.title.clone())
-            }
-        };
-        let main = view.body(&all, &fragments);
+        let title = view.title(&picture);
+        let main = view.body(&picture, &fragments, viewer);
         let notice = Notice::parse(&said.done);
         Some(view::shell(&Shell {
             title: &title,
@@ -128,7 +136,7 @@ async fn viewed<H: House>(console: &Console<H>, who: &Signed, view: &View, said:
     match (page, view) {
         (Some(page), _) => Ok(Html(page.into_string()).into_response()),
         (None, View::System(id)) => Err(AppError::UnknownSystem(id.to_string()).into()),
-        (None, View::Live) => Err(ConsoleError::NoPage),
+        (None, _) => Err(ConsoleError::NoPage),
     }
 }
 
@@ -150,7 +158,7 @@ pub(crate) async fn explain<H: House>(
     Ok(plain(&console, &who, &page.id, None, |_| view::catalogue_entry(page)))
 }
 
-fn plain<H: House>(
+pub(crate) fn plain<H: House>(
     console: &Console<H>,
     who: &Signed,
     title: &str,

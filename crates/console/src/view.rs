@@ -8,6 +8,10 @@ mod artefact;
 mod catalogue;
 mod charts;
 mod clients;
+mod compared;
+mod curves;
+mod exercise;
+mod exercises;
 mod gate;
 mod icons;
 mod layout;
@@ -21,14 +25,19 @@ mod systems;
 mod traffic;
 mod words;
 
+use std::sync::Arc;
+
 use access::{Action, Resource};
 use app::catalogue::Page;
+use app::exercises::{CardId, Listing};
 use app::overview::Overview;
 use domain::SystemId;
 use maud::Markup;
 
 pub(crate) use artefact::page as artefact_page;
 pub(crate) use catalogue::{entry as catalogue_entry, index as catalogue_index};
+pub(crate) use compared::page as compared_page;
+pub(crate) use exercise::Seen;
 pub(crate) use layout::{Notice, Shell, shell};
 pub(crate) use message::{moment_please, problem, sign_in};
 pub(crate) use receipt::{answer as answer_page, page as receipt_page};
@@ -69,6 +78,20 @@ pub(crate) enum View {
     Live,
     /// One system.
     System(SystemId),
+    /// All exercises, perhaps with a system chosen in the form.
+    Exercises(Option<SystemId>),
+    /// One exercise or scorecard.
+    Exercise(CardId),
+}
+
+/// What a page with live parts is made from.
+pub(crate) enum Picture {
+    /// The house.
+    House(Arc<Overview>),
+    /// All exercises.
+    Exercises(Box<Listing>),
+    /// One exercise.
+    Exercise(exercise::Seen),
 }
 
 impl View {
@@ -77,41 +100,66 @@ impl View {
         match self {
             Self::Live => "/".to_owned(),
             Self::System(id) => format!("/systems/{id}"),
+            Self::Exercises(_) => "/exercises".to_owned(),
+            Self::Exercise(id) => format!("/exercises/{id}"),
         }
     }
 
     /// Reads an address; `None` for pages without live parts.
     pub(crate) fn from_path(path: &str) -> Option<Self> {
-        match path.strip_prefix("/systems/") {
-            Some(id) => id.parse().ok().map(Self::System),
-            None => (path == "/").then_some(Self::Live),
+        match (path, path.strip_prefix("/systems/"), path.strip_prefix("/exercises/")) {
+            ("/", ..) => Some(Self::Live),
+            ("/exercises", ..) => Some(Self::Exercises(None)),
+            (_, Some(id), _) => id.parse().ok().map(Self::System),
+            (_, _, Some(id)) => id.parse().ok().map(Self::Exercise),
+            _ => None,
+        }
+    }
+
+    /// Title of the page.
+    pub(crate) fn title(&self, picture: &Picture) -> String {
+        match (self, picture) {
+            (Self::System(id), Picture::House(all)) => {
+                all.systems.iter().find(|s| s.id == *id).map_or_else(|| id.to_string(), |s| s.title.clone())
+            }
+            (_, Picture::House(all)) => all.hospital.clone(),
+            (_, Picture::Exercises(_)) => "Exercises".to_owned(),
+            (_, Picture::Exercise(seen)) => exercise::title(seen),
         }
     }
 
     /// The live parts in order; each is one element with the given id. `None` when what the view shows is not there.
     pub(crate) fn fragments(
         &self,
-        all: &Overview,
+        picture: &Picture,
         viewer: &Viewer<'_>,
     ) -> Option<Vec<(&'static str, Markup)>> {
-        match self {
-            Self::Live => Some(live::fragments(all, viewer)),
-            Self::System(id) => {
+        match (self, picture) {
+            (Self::System(id), Picture::House(all)) => {
                 let card = all.systems.iter().find(|s| s.id == *id)?;
                 Some(system::fragments(card, all, viewer))
             }
+            (_, Picture::House(all)) => Some(live::fragments(all, viewer)),
+            (_, Picture::Exercises(listing)) => Some(exercises::fragments(listing, viewer)),
+            (_, Picture::Exercise(seen)) => Some(exercise::fragments(seen, viewer)),
         }
     }
 
     /// The inside of `main`, with the fragments in their places.
-    pub(crate) fn body(&self, all: &Overview, fragments: &[(&'static str, Markup)]) -> Markup {
-        match self {
-            Self::Live => live::body(all, fragments),
-            Self::System(id) => {
-                let title =
-                    all.systems.iter().find(|s| s.id == *id).map_or(id.as_str(), |s| s.title.as_str());
-                system::body(title, fragments)
+    pub(crate) fn body(
+        &self,
+        picture: &Picture,
+        fragments: &[(&'static str, Markup)],
+        viewer: &Viewer<'_>,
+    ) -> Markup {
+        match (self, picture) {
+            (Self::System(_), Picture::House(_)) => system::body(&self.title(picture), fragments),
+            (_, Picture::House(all)) => live::body(all, fragments),
+            (Self::Exercises(chosen), Picture::Exercises(listing)) => {
+                exercises::body(listing, fragments, chosen.as_ref(), viewer)
             }
+            (_, Picture::Exercises(listing)) => exercises::body(listing, fragments, None, viewer),
+            (_, Picture::Exercise(seen)) => exercise::body(seen, fragments),
         }
     }
 }
@@ -130,7 +178,7 @@ pub fn page(all: &Overview, viewer: &Viewer<'_>) -> Markup {
         viewer: Some(viewer),
         live: Some((&view, &version(&fragments))),
         notice: None,
-        main: view.body(all, &fragments),
+        main: live::body(all, &fragments),
     };
     shell(&shell_of)
 }

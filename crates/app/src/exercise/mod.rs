@@ -31,6 +31,7 @@ use open::Opened;
 pub use data::Reading;
 pub(crate) use evidence::evidence as evidence_of;
 pub use evidence::keep;
+pub(crate) use evidence::keep_bytes;
 pub use page::{page as scorecard_html, policy as scorecard_policy};
 pub use remote::Address;
 pub use sarif::sarif as scorecard_sarif;

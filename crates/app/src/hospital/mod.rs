@@ -26,8 +26,8 @@ use crate::live::Live;
 use crate::subjects::{self, FileDigests};
 
 pub(crate) use memory::state;
-pub(crate) use open::load_policies;
 pub use open::{Opening, random, write_secret};
+pub(crate) use open::{load_policies, private_folder};
 pub use picture::ended;
 
 /// Evidence kept in memory per system; older pieces stay in ledger and state.
@@ -63,6 +63,10 @@ impl Paths {
     /// Content-addressed models and fitted guards.
     pub fn blobs(&self) -> PathBuf {
         self.root.join("blobs")
+    }
+    /// Exercises and scorecards.
+    pub fn exercises(&self) -> PathBuf {
+        self.root.join("exercises")
     }
     /// Secret keys.
     pub fn keys(&self) -> PathBuf {
@@ -124,6 +128,7 @@ pub struct Hospital {
     pub(crate) kept_budgets: tokio::sync::Mutex<BTreeMap<domain::ClientId, (i64, u64)>>,
     pub(crate) shut_out: std::sync::atomic::AtomicUsize,
     pub(crate) kept_decisions: std::sync::atomic::AtomicU64,
+    pub(crate) exercises: crate::exercises::Exercises,
     pub(crate) loaded: Mutex<BTreeMap<(SystemId, u64), Arc<crate::serving::Loaded>>>,
 }
 
@@ -161,6 +166,11 @@ impl Hospital {
     /// What is going on.
     pub const fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// Exercises and scorecards.
+    pub const fn exercises(&self) -> &crate::exercises::Exercises {
+        &self.exercises
     }
 
     /// Key of the digests of requests in the ledger.

@@ -76,6 +76,7 @@ impl Hospital {
             kept_decisions: std::sync::atomic::AtomicU64::new(0),
             loaded: Mutex::default(),
             unprojected: Mutex::default(),
+            exercises: crate::exercises::Exercises::new(paths.exercises()),
             paths,
         });
         hospital.catch_up(anchor.map_or(0, |a| a.size)).await?;

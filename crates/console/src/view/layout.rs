@@ -22,10 +22,15 @@ pub(crate) enum Notice {
     Reviewed,
     Readmitted,
     Reloaded,
+    Started,
+    Stopped,
+    GoesOn,
+    Removed,
+    Received,
 }
 
 impl Notice {
-    const ALL: [(Self, &'static str, &'static str); 10] = [
+    const ALL: [(Self, &'static str, &'static str); 15] = [
         (
             Self::Acknowledged,
             "acknowledged",
@@ -44,6 +49,15 @@ impl Notice {
         (Self::Reviewed, "reviewed", "Review written down as evidence."),
         (Self::Readmitted, "readmitted", "Admission made again. The gate shows what the new evidence says."),
         (Self::Reloaded, "reloaded", "Configuration loaded. Gates and guards follow it from now on."),
+        (Self::Started, "started", "Exercise started. It runs beside the traffic; you may close this page."),
+        (Self::Stopped, "stopped", "The exercise stops after the piece it works on. What is done is kept."),
+        (Self::GoesOn, "goes-on", "The exercise goes on. What was finished is not done again."),
+        (Self::Removed, "removed", "Removed. Evidence in the ledger, and the copy that it names, stay."),
+        (
+            Self::Received,
+            "received",
+            "Scorecard kept. Compare it with one of yours; it never becomes evidence here.",
+        ),
     ];
 
     /// The word in the address.
@@ -128,6 +142,9 @@ fn banner(page: &Shell<'_>) -> Markup {
             @if let Some(viewer) = page.viewer {
                 nav aria-label="Pages" {
                     a href="/" aria-current=[here("/")] { "Live" }
+                    @if viewer.may_on_hospital(access::Action::ViewExercise) {
+                        a href="/exercises" aria-current=[here("/exercises")] { "Exercises" }
+                    }
                     a href="/catalogue" { "Catalogue" }
                 }
                 div class="who" {

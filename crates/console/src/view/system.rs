@@ -19,7 +19,7 @@ pub(crate) fn fragments(
     let decisions: Vec<Decision> =
         all.decisions.iter().filter(|d| d.system == card.id).take(traffic::ROWS_MAX).cloned().collect();
     vec![
-        ("state", state(card)),
+        ("state", state(card, viewer)),
         ("steps", steps(card, viewer)),
         ("gate", gate_table(card, viewer)),
         ("guards", guards(card, viewer)),
@@ -48,7 +48,7 @@ pub(crate) fn body(title: &str, fragments: &[(&'static str, Markup)]) -> Markup 
     }
 }
 
-fn state(card: &SystemCard) -> Markup {
+fn state(card: &SystemCard, viewer: &Viewer<'_>) -> Markup {
     html! {
         section id="state" class="panel state" aria-label="State" tabindex="-1" {
             div class="summary" role="status" { (systems::state(&card.serving)) }
@@ -60,6 +60,9 @@ fn state(card: &SystemCard) -> Markup {
                     dl class="facts" {
                         div { dt { "Answers for it" } dd { (card.owner) } }
                         div { dt { "Model" } dd { @match &card.model { Some(digest) => code { (digest) }, None => "none" } " " span { (card.place) } " " a href={ "/systems/" (card.id) "/artefact" } { "What is in the file" } } }
+                        @if viewer.may_on_system(Action::ViewExercise, &card.id) {
+                            div { dt { "Exercises" } dd { a href={ "/exercises?system=" (card.id) } { "Start one, or see what stood" } } }
+                        }
                         div { dt { "Stage" } dd { (gate::stages(card.stage)) } }
                     }
                 }

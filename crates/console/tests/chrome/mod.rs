@@ -1,5 +1,7 @@
 //! A browser for tests: Debian's Chromium, driven through chromedriver by the WebDriver protocol (W3C), with a client just large enough.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -155,6 +157,19 @@ impl Browser {
         let id = self.find(css);
         self.call("POST", &self.at(&format!("/element/{id}/click")), &json!({}))
             .unwrap_or_else(|e| panic!("{css}: {e}"));
+    }
+
+    /// Gives a file to a file field.
+    pub fn attach(&self, css: &str, file: &Path) {
+        let id = self.find(css);
+        let body = json!({ "text": file.to_str().unwrap() });
+        self.call("POST", &self.at(&format!("/element/{id}/value")), &body)
+            .unwrap_or_else(|e| panic!("{css}: {e}"));
+    }
+
+    /// A picture of the window, PNG in Base64.
+    pub fn picture(&self) -> String {
+        self.call("GET", &self.at("/screenshot"), &json!({})).unwrap().as_str().unwrap().to_owned()
     }
 
     /// Looks until the text of an element holds `part`: a page that a form asked for may still be on its way.

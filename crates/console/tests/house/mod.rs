@@ -7,16 +7,19 @@ mod content;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use access::{Action, Policies, Principal, Resource, Role, Scope, Secret, SecretBytes, SessionRecord};
 use app::artefact::ArtefactView;
 use app::catalogue::Page;
+use app::exercises::{self, Card, CardId, Compared, Job, Listing, Order};
 use app::live::{AlarmRow, Decision, Live};
 use app::overview::{ClientCard, LedgerHead, Overview, Serving, SystemCard};
-use app::{AppError, ReceiptView};
+use app::{AppError, Hospital, Opening, ReceiptView, SystemClock};
+use attack::scorecard::Scorecard;
 use console::{Command, House};
 use domain::{Advice, Digest, GuardNote, Record, SystemId, Timestamp};
+use tokio::sync::{OnceCell, broadcast};
 
 pub use content::rehearsal;
 use content::{alarms, clients, decision, pages, systems, traffic, uncertain};
@@ -41,6 +44,8 @@ pub struct MadeUp {
     pages: Vec<Page>,
     policies: Policies,
     roles: BTreeSet<Role>,
+    /// A real hospital for exercises: real models, really attacked. Opened by the first who asks.
+    real: OnceCell<(tempfile::TempDir, Arc<Hospital>)>,
 }
 
 fn id<T: std::str::FromStr>(text: &str) -> T
@@ -73,7 +78,21 @@ impl MadeUp {
             pages: pages(),
             policies: Policies::shipped().unwrap(),
             roles: roles.iter().copied().collect(),
+            real: OnceCell::new(),
         }
+    }
+
+    /// The real hospital behind the exercises.
+    pub async fn real(&self) -> &Arc<Hospital> {
+        let open = || async {
+            let dir = tempfile::tempdir().unwrap();
+            let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hospital/asepsis.toml");
+            let clock = Arc::new(SystemClock::default());
+            let opening = Opening { dir: dir.path().to_owned(), config, clock };
+            let hospital = Hospital::open(opening).await.unwrap();
+            (dir, hospital)
+        };
+        &self.real.get_or_init(open).await.1
     }
 
     /// The token of the sign-in link.
@@ -239,7 +258,41 @@ impl House for MadeUp {
         })
     }
 
+    async fn exercise_changes(&self) -> Result<broadcast::Receiver<()>, AppError> {
+        Ok(self.real().await.exercises().subscribe())
+    }
+
+    async fn exercises(&self, who: &Principal) -> Result<Listing, AppError> {
+        exercises::listing(self.real().await, who)
+    }
+
+    async fn exercise(&self, who: &Principal, id: &CardId) -> Result<Option<Job>, AppError> {
+        exercises::job(self.real().await, who, id)
+    }
+
+    async fn scorecard(&self, who: &Principal, id: &CardId) -> Result<(Card, Arc<Scorecard>), AppError> {
+        exercises::scorecard(self.real().await, who, id)
+    }
+
+    async fn compare(&self, who: &Principal, first: &CardId, second: &CardId) -> Result<Compared, AppError> {
+        exercises::compare(self.real().await, who, first, second)
+    }
+
+    async fn start_exercise(&self, who: &Principal, order: Order) -> Result<CardId, AppError> {
+        exercises::start(self.real().await, who, order).await
+    }
+
+    async fn receive(&self, who: &Principal, from: String, bytes: Vec<u8>) -> Result<CardId, AppError> {
+        exercises::receive(self.real().await, who, &from, &bytes).await
+    }
+
     async fn act(&self, who: &Principal, command: Command) -> Result<(), AppError> {
+        match &command {
+            Command::StopExercise { id } => return exercises::stop(self.real().await, who, id).await,
+            Command::ResumeExercise { id } => return exercises::resume(self.real().await, who, id).await,
+            Command::RemoveExercise { id } => return exercises::remove(self.real().await, who, id).await,
+            _ => {}
+        }
         let mut state = self.state.lock().unwrap();
         let by = who.id().to_string();
         match &command {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use attack::scorecard::Row;
 use tokio::sync::broadcast;
@@ -19,6 +19,8 @@ const ROWS_MAX: usize = attack::suite::STEPS_MAX * attack::suite::BUDGETS_MAX;
 /// Moments by which the pace is judged, and the shortest time between two of them: half a minute in all.
 const MOMENTS_MAX: usize = 30;
 const MOMENT_MS: u128 = 1_000;
+/// Time in which what an earlier run finished comes back.
+const EARLY: Duration = Duration::from_secs(5);
 
 const ON: u8 = 0;
 const STOPPED: u8 = 1;
@@ -124,12 +126,12 @@ impl Watch for Running {
             }
             Event::Progress { done, total, step } => {
                 // What an earlier run finished comes back at once and says nothing of the pace.
-                let jump = total > 0 && done.saturating_sub(seen.done) > total / 20;
-                if jump {
+                let now = Instant::now();
+                let early = seen.moments.front().is_some_and(|m| now.duration_since(m.0) < EARLY);
+                if early && done.saturating_sub(seen.done) > total / 20 {
                     seen.moments.clear();
                 }
                 (seen.done, seen.total, seen.step) = (done.max(seen.done), total, step);
-                let now = Instant::now();
                 if seen.moments.back().is_none_or(|m| now.duration_since(m.0).as_millis() >= MOMENT_MS) {
                     seen.moments.push_back((now, done));
                     if seen.moments.len() > MOMENTS_MAX {
@@ -156,7 +158,6 @@ impl Watch for Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn the_remaining_time_follows_the_pace() {

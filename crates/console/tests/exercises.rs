@@ -54,7 +54,7 @@ async fn post(router: &Router, path: &str, fields: &str) -> (StatusCode, HeaderM
 
 /// Starts an exercise and gives back its address.
 async fn start(router: &Router, fields: &str) -> String {
-    let fields = format!("system=breast-mass&suite=quick&queries=60&{fields}");
+    let fields = format!("system=breast-mass&{fields}");
     let (status, headers, text) = post(router, "/exercises", &fields).await;
     assert_eq!(status, StatusCode::SEE_OTHER, "{text}");
     let to = headers[header::LOCATION].to_str().unwrap().to_owned();
@@ -72,19 +72,17 @@ async fn over(house: &MadeUp, router: &Router) {
     }
 }
 
-/// Reads a stream until an event holds a text; gives back its data.
-async fn heard(body: &mut Body, name: &str, part: &str) -> String {
+/// Reads a stream until each of these events has held its text once.
+async fn heard(body: &mut Body, mut wanted: Vec<(&str, &str)>) {
     let mut text = String::new();
-    loop {
+    while !wanted.is_empty() {
         let frame = body.frame().await.expect("the stream goes on").unwrap();
         text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
         while let Some((event, rest)) = text.clone().split_once("\n\n") {
             text = rest.to_owned();
-            let of = event.lines().any(|l| l.strip_prefix("event: ") == Some(name));
-            let data: Vec<&str> = event.lines().filter_map(|l| l.strip_prefix("data: ")).collect();
-            if of && data.join("\n").contains(part) {
-                return data.join("\n");
-            }
+            wanted.retain(|(name, part)| {
+                !(event.lines().any(|l| l.strip_prefix("event: ") == Some(name)) && event.contains(part))
+            });
         }
     }
 }
@@ -113,13 +111,12 @@ fn upload(parts: &[(&str, &str)], file: Option<&[u8]>) -> Request<Body> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_exercise_is_started_followed_and_its_scorecard_shown() {
     let (house, router) = hospital(Role::Engineer);
-    let address = start(&router, "samples=24").await;
+    let address = start(&router, "suite=quick&queries=60&samples=24").await;
     let live = page(&router, &address).await;
     assert!(live.contains(&format!("/events?page={address}")), "{live}");
     let stream = signed(Request::get(format!("/events?page={address}&since=x"))).body(Body::empty()).unwrap();
     let mut stream = router.clone().oneshot(stream).await.unwrap().into_body();
-    heard(&mut stream, "rows", "pgd").await;
-    heard(&mut stream, "state", "finished").await;
+    heard(&mut stream, vec![("rows", "pgd"), ("state", "finished")]).await;
     over(&house, &router).await;
     let text = page(&router, &address).await;
     for word in ["complete", "right undisturbed", "Open the whole scorecard", "ledger entry", "hopskipjump"] {
@@ -143,7 +140,7 @@ async fn an_exercise_is_started_followed_and_its_scorecard_shown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_one_is_refused_while_one_runs_and_stopping_keeps_what_is_done() {
     let (house, router) = hospital(Role::Governance);
-    let address = start(&router, "samples=100&queries=2000").await;
+    let address = start(&router, "suite=queries&samples=40").await;
     let (status, _, text) = post(&router, "/exercises", "system=breast-mass&suite=quick").await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(text.contains("runs, started by ada"), "{text}");
@@ -168,8 +165,9 @@ async fn a_second_one_is_refused_while_one_runs_and_stopping_keeps_what_is_done(
 async fn two_scorecards_are_compared_and_unequal_tests_refused_with_how_they_differ() {
     let (house, router) = hospital(Role::Engineer);
     let mut addresses = Vec::new();
-    for fields in ["samples=20&seed=1", "samples=20&seed=1&labels_only=yes", "samples=20&seed=2"] {
-        addresses.push(start(&router, fields).await.replace("/exercises/", ""));
+    for fields in ["seed=1", "seed=1&labels_only=yes", "seed=2"] {
+        let fields = format!("suite=quick&queries=60&samples=20&{fields}");
+        addresses.push(start(&router, &fields).await.replace("/exercises/", ""));
         over(&house, &router).await;
     }
     let [a, b, c] = addresses.try_into().unwrap();
@@ -235,7 +233,7 @@ async fn forms_are_refused_with_words() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_brought_in_is_bounded_checked_and_escaped() {
     let (house, router) = hospital(Role::Governance);
-    let address = start(&router, "samples=12").await;
+    let address = start(&router, "suite=quick&queries=60&samples=12").await;
     over(&house, &router).await;
     let (_, _, json) = get(&router, &format!("{address}/json")).await;
     let token = csrf();

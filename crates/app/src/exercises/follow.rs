@@ -34,6 +34,7 @@ struct Seen {
     notes: Vec<String>,
     kind: String,
     rows: Vec<Row>,
+    said: Vec<(String, String)>,
     moments: VecDeque<(Instant, u64)>,
 }
 
@@ -100,6 +101,7 @@ impl Running {
             notes: seen.notes.clone(),
             kind: seen.kind.clone(),
             rows: seen.rows.clone(),
+            said: seen.said.clone(),
             ended: None,
         }
     }
@@ -137,6 +139,11 @@ impl Watch for Running {
                     if seen.moments.len() > MOMENTS_MAX {
                         seen.moments.pop_front();
                     }
+                }
+            }
+            Event::Said { step, text } => {
+                if seen.said.len() < ROWS_MAX {
+                    seen.said.push((step, text));
                 }
             }
             Event::Rows { kind, rows } => {

@@ -121,6 +121,8 @@ pub struct Job {
     pub kind: String,
     /// The steps that are finished on all samples, in their order.
     pub rows: Vec<Row>,
+    /// What is finished and has no budgets (a condition, a search): what it is, and what it showed.
+    pub said: Vec<(String, String)>,
     /// How it ended.
     pub ended: Option<Ended>,
 }

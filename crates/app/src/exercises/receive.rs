@@ -96,8 +96,11 @@ fn inconsistent(card: &Scorecard) -> Option<&'static str> {
     let suite = &card.suite;
     let budgets = card.rows.iter().map(|r| r.epsilon).chain(card.worst.iter().map(|w| w.epsilon));
     let mut budgets = budgets.chain(card.curves.iter().flat_map(|c| &c.points).map(|p| p.0));
+    let conditions = card.conditions.iter().map(|r| &r.flags);
+    let levels = card.changes.iter().flat_map(|c| &c.levels);
+    let patients = || card.changes.iter().flat_map(|c| &c.patients);
     let flags = card.rows.iter().map(|r| &r.flags).chain(card.worst.iter().map(|w| &w.flags));
-    let mut flags = flags.map(|f| f.as_bytes());
+    let mut flags = flags.chain(conditions).chain(levels.map(|l| &l.flags)).map(|f| f.as_bytes());
     let steps_fit =
         suite.steps.len() <= STEPS_MAX && suite.steps.iter().all(|s| s.epsilons.len() <= BUDGETS_MAX);
     let rows_fit = card.rows.len().max(card.curves.len()).max(card.worst.len()) <= points_max;
@@ -109,6 +112,11 @@ fn inconsistent(card: &Scorecard) -> Option<&'static str> {
         ("a budget is not a size", budgets.all(|e| e.is_finite() && e >= 0.0)),
         ("a share is not a share", shares(card).all(is_share)),
         ("a row has other samples", flags.all(|f| f.len() == count && f.iter().all(|b| b"10x-".contains(b)))),
+        ("it has too many conditions", card.conditions.len().max(card.changes.len()) <= points_max),
+        (
+            "it has too many patients",
+            card.changes.iter().all(|c| c.patients.len() <= count) && patients().all(|p| p.sample < count),
+        ),
         (
             "it shows too much",
             card.exhibits.len() <= EXHIBITS_MAX && card.exhibits.iter().all(|e| e.sample < count),
@@ -121,8 +129,16 @@ fn inconsistent(card: &Scorecard) -> Option<&'static str> {
 }
 
 fn shares(card: &Scorecard) -> impl Iterator<Item = &Share> {
-    let tables =
-        card.rows.iter().map(|r| &r.robust).chain(card.worst.iter().map(|w| &w.robust)).chain([&card.clean]);
+    let disturbed = card.conditions.iter().map(|c| &c.right);
+    let stands = card.changes.iter().flat_map(|c| &c.levels).map(|l| &l.stands);
+    let tables = card
+        .rows
+        .iter()
+        .map(|r| &r.robust)
+        .chain(card.worst.iter().map(|w| &w.robust))
+        .chain([&card.clean])
+        .chain(disturbed)
+        .chain(stands);
     let shares = tables.flat_map(|b| b.classes.iter().chain(b.groups.values()).chain([&b.all]));
     shares.chain(card.curves.iter().flat_map(|c| &c.points).map(|p| &p.1))
 }
@@ -151,6 +167,8 @@ fn names(card: &Scorecard) -> impl Iterator<Item = &str> {
     .chain(card.clean.groups.keys())
     .chain(card.rows.iter().map(|r| &r.label))
     .chain(card.curves.iter().map(|c| &c.label))
+    .chain(card.conditions.iter().map(|c| &c.label))
+    .chain(card.changes.iter().map(|c| &c.label))
     .map(String::as_str)
 }
 

@@ -219,6 +219,7 @@ pub(super) fn job(desk: &Exercises, id: &CardId) -> Result<Job, AppError> {
         notes: Vec::new(),
         kind: ended.as_ref().and_then(|e| e.summary.as_ref()).map_or_else(String::new, |s| s.kind.clone()),
         rows: Vec::new(),
+        said: Vec::new(),
         ended,
     })
 }

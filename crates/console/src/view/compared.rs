@@ -132,8 +132,8 @@ fn row(kind: &str, point: &Point, paired: bool) -> Markup {
     };
     html! {
         tr role="row" {
-            td role="cell" { @if point.norm.is_none() { "no attack" } @else { (point.label) } }
-            td role="cell" { @if let Some(norm) = point.norm { (budget_text(kind, norm, point.epsilon)) " " span class="why" { (norm.as_str()) } } }
+            td role="cell" { @if point.norm.is_none() && point.level.is_none() { "no attack" } @else { (point.label) } }
+            td role="cell" { @if let Some(norm) = point.norm { (budget_text(kind, norm, point.epsilon)) " " span class="why" { (norm.as_str()) } } @if let Some(level) = &point.level { (level) } }
             td role="cell" class="number" { (percent(point.first.share)) }
             td role="cell" class="number" { (percent(point.second.share)) }
             td role="cell" { (chip(tone, picture, point.word())) }

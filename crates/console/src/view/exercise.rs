@@ -14,6 +14,8 @@ use super::{Viewer, curves, part};
 
 /// Notes of one kind on the page; the scorecard has all.
 const NOTES_MAX: usize = 12;
+/// Conditions on the page; the scorecard has all.
+const CONDITIONS_MAX: usize = 100;
 
 /// What the page is made from.
 pub(crate) struct Seen {
@@ -42,6 +44,7 @@ pub(crate) fn fragments(seen: &Seen, viewer: &Viewer<'_>) -> Vec<(&'static str, 
         ("state", standing(seen, viewer)),
         ("curves", chart(seen)),
         ("rows", rows(seen)),
+        ("conditions", conditions(seen)),
         ("notes", notes(seen)),
         ("others", others(seen)),
     ]
@@ -56,6 +59,7 @@ pub(crate) fn body(seen: &Seen, fragments: &[(&'static str, Markup)]) -> Markup 
         (put("state"))
         (put("curves"))
         (put("rows"))
+        (put("conditions"))
         (put("notes"))
         (put("others"))
     }
@@ -233,6 +237,44 @@ fn rows(seen: &Seen) -> Markup {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// What conditions and plausible changes did: a line each while it runs, then a table.
+fn conditions(seen: &Seen) -> Markup {
+    let said = seen.job.as_ref().map_or(&[][..], |j| j.said.as_slice());
+    let full = seen.card.as_ref().map(|(_, full)| full);
+    let rows = full.map_or(&[][..], |f| f.conditions.as_slice());
+    let changes = full.map_or(&[][..], |f| f.changes.as_slice());
+    html! {
+        section id="conditions" class="panel" aria-labelledby="conditions-title" tabindex="-1" hidden[said.is_empty() && rows.is_empty() && changes.is_empty()] {
+            header { h2 id="conditions-title" { "Under other conditions" } p class="aside" { "nobody attacks; something goes wrong" } }
+            ul class="said" { @for (step, text) in said { li { b { (step) } ": " (text) } } }
+            @if !rows.is_empty() {
+                table class="figures-table" role="table" {
+                    caption class="hidden" { "Share of patients answered rightly, per condition and strength" }
+                    thead role="rowgroup" { tr role="row" {
+                        th scope="col" role="columnheader" { "Condition" }
+                        th scope="col" role="columnheader" { "How strong" }
+                        th scope="col" role="columnheader" { "Right (95 % interval)" }
+                        th scope="col" role="columnheader" { "Patients lost" }
+                    } }
+                    tbody role="rowgroup" {
+                        @for row in rows.iter().take(CONDITIONS_MAX) {
+                            tr role="row" data-key={ "c" (row.condition) "-" (row.level.text()) } {
+                                td role="cell" { a href={ "/catalogue/" (row.family) } { (row.label) } }
+                                td role="cell" { (row.level.text()) }
+                                td role="cell" { (share(&row.right.all)) }
+                                td role="cell" { (row.lost) }
+                            }
+                        }
+                    }
+                }
+            }
+            @for change in changes {
+                p class="hint" { (change.label) ": " (change.flipped.hits) " of " (change.flipped.of) " patients flip by a plausible change of their values." }
             }
         }
     }

@@ -99,14 +99,15 @@ fn disturbed(card: &Scorecard, metrics: &mut BTreeMap<String, Metric>) {
             .into_iter()
             .for_each(|(name, value)| value.into_iter().for_each(|v| keep(name.to_owned(), v)));
     }
-    let means: Vec<f64> = card.condition_means.iter().map(|m| m.right).collect();
+    let means: Vec<f64> = card.condition_means.iter().filter_map(|m| m.right).collect();
     if !means.is_empty() {
         keep("accuracy_conditions_mean".to_owned(), numeric::mean(&means));
     }
-    let mut worst: Vec<_> = card.condition_means.iter().filter(|m| m.difference <= -0.1).collect();
-    worst.sort_by(|a, b| a.difference.total_cmp(&b.difference).then(a.condition.cmp(&b.condition)));
-    for mean in worst.into_iter().take(CONDITIONS_MAX) {
-        keep(format!("accuracy_condition_{}", mean.label), mean.right);
+    let costs = card.condition_means.iter().filter_map(|m| Some((m.difference?, m.right?, m)));
+    let mut worst: Vec<_> = costs.filter(|(difference, ..)| *difference <= -0.1).collect();
+    worst.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.2.condition.cmp(&b.2.condition)));
+    for (_, right, mean) in worst.into_iter().take(CONDITIONS_MAX) {
+        keep(format!("accuracy_condition_{}", mean.label), right);
     }
     for row in &card.changes {
         keep(format!("flipped_{}", row.label), row.flipped.share);

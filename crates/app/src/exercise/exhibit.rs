@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use attack::Layout;
 use attack::scorecard::{Cell, Exhibit, Sample, View};
 use attack::suite::{Piece, settled};
-use domain::FeatureKind;
 
 use super::open::Opened;
 use super::{EXHIBITS_MAX, Request};
@@ -31,7 +30,7 @@ pub(super) fn choose(
             // Norms are compared by the share of their step's largest budget.
             let nearer = best.get(sample).is_none_or(|b| distance / largest < b.distance / scale(request, b));
             if nearer {
-                let view = view(opened, start, row);
+                let view = view(opened, known.row, start, row);
                 let label = step.label.clone();
                 best.insert(
                     *sample,
@@ -55,33 +54,31 @@ fn scale(request: &Request, exhibit: &Exhibit) -> f64 {
     step.and_then(|s| s.epsilons.last()).copied().unwrap_or(1.0).max(f64::MIN_POSITIVE)
 }
 
-fn view(opened: &Opened, before: &[f32], after: &[f32]) -> View {
+fn view(opened: &Opened, row: usize, before: &[f32], after: &[f32]) -> View {
     match opened.rows.layout {
         Layout::Image { .. } => View::Image { before: hexadecimal(before), after: hexadecimal(after) },
         Layout::Table { .. } => {
             let ranges = opened.rows.low.iter().cycle().zip(opened.rows.span.iter().cycle());
+            let recorded = opened.rows.recorded.get(row * before.len()..).unwrap_or_default();
             let cells = opened.rows.columns.iter().zip(before.iter().zip(after)).zip(ranges).enumerate();
             let cells = cells.map(|(n, ((column, (b, a)), (low, span)))| {
-                let whole = opened.rows.features.get(n).is_some_and(|f| !matches!(f.kind, FeatureKind::Real));
-                let back = |unit: f32| {
-                    clinical(f64::from(*low) + f64::from(unit) * f64::from(*span), whole && a == b)
+                let recorded = recorded.get(n).map_or(0.0, |v| shortest(*v));
+                let after = if a == b {
+                    recorded
+                } else {
+                    clinical(f64::from(*low) + f64::from(*a) * f64::from(*span))
                 };
-                Cell {
-                    name: column.name.clone(),
-                    unit: column.unit.clone(),
-                    before: back(*b),
-                    after: if a == b { back(*b) } else { back(*a) },
-                }
+                Cell { name: column.name.clone(), unit: column.unit.clone(), before: recorded, after }
             });
             View::Table { cells: cells.collect() }
         }
     }
 }
 
-/// A value in clinical units to six significant digits, which is more than any of them is measured to; whole numbers and codes as they are.
-fn clinical(value: f64, whole: bool) -> f64 {
-    if whole || value == 0.0 || !value.is_finite() {
-        return value.round();
+/// A value in clinical units to six significant digits, which is more than any of them is measured to.
+fn clinical(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
     }
     let digits = 10_f64.powf(5.0 - value.abs().log10().floor());
     if digits.is_finite() { (value * digits).round() / digits } else { value }
@@ -107,9 +104,9 @@ mod tests {
 
     #[test]
     fn clinical_values_are_rounded_where_nobody_measures() {
-        assert_eq!(clinical(123.456_789, false), 123.457);
-        assert_eq!(clinical(0.000_123_456_78, false), 0.000_123_457);
-        assert_eq!(clinical(2.999_999, true), 3.0);
-        assert_eq!(clinical(0.0, false), 0.0);
+        assert_eq!(clinical(123.456_789), 123.457);
+        assert_eq!(clinical(0.000_123_456_78), 0.000_123_457);
+        assert_eq!(clinical(0.0), 0.0);
+        assert_eq!(shortest(0.1), 0.1);
     }
 }

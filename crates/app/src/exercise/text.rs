@@ -128,11 +128,11 @@ fn conditions(card: &Scorecard, out: &mut String) {
         let number = |v: Option<f64>| v.map_or_else(|| format!("{:>6}", ""), |v| format!("{v:>6.3}"));
         let _ = writeln!(
             out,
-            "{:<20} {:<36} {:>5.1}% {:>+6.1}%  {} {} {}",
+            "{:<20} {:<36} {} {}  {} {} {}",
             mean.label,
             rows.map(cell).collect::<Vec<_>>().join(" "),
-            100.0 * mean.right,
-            100.0 * mean.difference,
+            mean.right.map_or_else(|| format!("{:>6}", ""), |v| format!("{:>5.1}%", 100.0 * v)),
+            mean.difference.map_or_else(|| format!("{:>7}", ""), |v| format!("{:>+6.1}%", 100.0 * v)),
             number(mean.auc),
             number(mean.calibration_error),
             number(mean.brier)

@@ -400,4 +400,100 @@ pub(super) mod tests {
         let text = serde_json::to_string(&card).unwrap();
         assert_eq!(serde_json::from_str::<Scorecard>(&text).unwrap(), card);
     }
+
+    /// The same with a condition of two strengths on all ten samples and a search for the least change.
+    fn disturbed() -> Assembly {
+        let mut given = assembly();
+        let text = "name = \"s\"\nversion = 1\ntitle = \"S\"\nsamples = 10\n[[condition]]\nfamily = \"site_shift\"\nseverities = [1, 5]\n[[change]]\nwithin = [1, 3]\n";
+        let parsed = suite::parse(text).unwrap();
+        (given.suite.conditions, given.suite.changes) = (parsed.conditions, parsed.changes);
+        let answers = |samples: std::ops::Range<usize>, wrong: usize| {
+            let samples: Vec<usize> = samples.collect();
+            let class =
+                |n: &usize| if *n == 9 { None } else { Some(if *n < wrong { 1 - n % 2 } else { n % 2 }) };
+            let classes: Vec<Option<usize>> = samples.iter().map(class).collect();
+            let scores: Vec<f32> =
+                classes.iter().flat_map(|c| if *c == Some(1) { [0.0, 2.0] } else { [2.0, 0.0] }).collect();
+            Answers::of(&samples, classes, &scores)
+        };
+        let piece = |chunk, samples: std::ops::Range<usize>| ConditionPiece {
+            condition: 0,
+            chunk,
+            levels: vec![answers(samples.clone(), 1), answers(samples, 4)],
+            ..ConditionPiece::default()
+        };
+        given.conditions = vec![piece(1, 5..10), piece(0, 0..5)];
+        given.clean = answers(0..10, 0);
+        let patient = |sample: usize, cost: Option<f64>| suite::Changed {
+            sample,
+            cost,
+            exact: true,
+            queries: 5,
+            ..Default::default()
+        };
+        let piece = |chunk, patients| ChangePiece { change: 0, chunk, patients, ..ChangePiece::default() };
+        let left_out = suite::Changed {
+            sample: 7,
+            left_out: Some("`a` is out of its declared range".to_owned()),
+            ..Default::default()
+        };
+        given.changes = vec![
+            piece(1, vec![patient(4, Some(0.5)), patient(5, None), patient(6, Some(2.0)), left_out]),
+            piece(0, (0..4).map(|n| patient(n, Some(4.0 + n as f64))).collect()),
+        ];
+        given
+    }
+
+    #[test]
+    fn conditions_are_counted_on_all_samples_beside_the_same_undisturbed() {
+        let card = assemble(disturbed());
+        assert!(card.complete, "{:?}", card.faults);
+        let last = &card.conditions[1];
+        assert_eq!((last.level.severity, last.flags.as_str(), last.unanswered), (Some(5), "000011111-", 1));
+        // Sample 8 was wrong undisturbed and is right now; of nine answered, eight were right before.
+        assert_eq!((last.lost, last.gained), (4, 1));
+        assert!((last.difference - (5.0 - 8.0) / 9.0).abs() < 1e-9);
+        assert_eq!(last.right.classes[0].of, 5);
+        assert_eq!(last.right.groups["f"].hits, 1);
+        let quality = last.quality.as_ref().unwrap();
+        assert!((quality.confidence.unwrap() - 0.880_797).abs() < 1e-5);
+        let mean = &card.condition_means[0];
+        assert!((mean.right.unwrap() - (8.0 + 5.0) / 18.0).abs() < 1e-9);
+        assert!(card.advice.iter().any(|n| n.about == "site_shift"), "{:?}", card.advice);
+        assert!(card.advice.iter().any(|n| n.about == "calibration"), "{:?}", card.advice);
+        let text = serde_json::to_string(&card).unwrap();
+        assert_eq!(serde_json::from_str::<Scorecard>(&text).unwrap(), card);
+    }
+
+    #[test]
+    fn patients_stand_what_costs_more_than_a_level_and_those_left_out_are_said() {
+        let card = assemble(disturbed());
+        let row = &card.changes[0];
+        assert_eq!((row.flipped.hits, row.flipped.of, row.exact, row.left_out), (6, 7, 7, 1));
+        assert_eq!((row.cost_min, row.cost_median), (Some(0.5), Some(4.5)));
+        let flags: Vec<&str> = row.levels.iter().map(|l| l.flags.as_str()).collect();
+        assert_eq!(flags, ["1111011-xx", "1111010-xx"]);
+        assert_eq!(row.patients.first().map(|p| p.sample), Some(4));
+        assert_eq!(row.patients.last().and_then(|p| p.cost), None);
+        assert!(
+            card.skipped.iter().any(|n| n.text.starts_with("1 patients were left out")),
+            "{:?}",
+            card.skipped
+        );
+        assert!(card.advice.iter().any(|n| n.text.contains("2 of 7 patients")), "{:?}", card.advice);
+    }
+
+    #[test]
+    fn what_is_missing_of_conditions_and_changes_is_not_complete() {
+        let mut cut = disturbed();
+        cut.conditions.truncate(1);
+        assert!(!assemble(cut).complete);
+        let mut cut = disturbed();
+        cut.changes.truncate(1);
+        assert!(!assemble(cut).complete);
+        let mut reversed = disturbed();
+        reversed.conditions.reverse();
+        reversed.changes.reverse();
+        assert_eq!(assemble(reversed), assemble(disturbed()));
+    }
 }

@@ -96,10 +96,12 @@ pub struct ConditionMean {
     pub label: String,
     /// Id of the family.
     pub family: String,
-    /// Mean share right.
-    pub right: f64,
+    /// Mean share right; none where a strength left no answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub right: Option<f64>,
     /// Mean difference from the same samples undisturbed.
-    pub difference: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<f64>,
     /// Mean area under the curve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auc: Option<f64>,
@@ -156,6 +158,7 @@ impl Conditions {
 
 /// The mean over the strengths, each counted once.
 fn mean(at: usize, condition: &Condition, rows: &[ConditionRow]) -> Option<ConditionMean> {
+    rows.first()?;
     let of = |value: &dyn Fn(&ConditionRow) -> Option<f64>| {
         let all: Option<Vec<f64>> = rows.iter().map(value).collect();
         all.filter(|v| !v.is_empty()).map(|v| settled(numeric::mean(&v)))
@@ -165,8 +168,8 @@ fn mean(at: usize, condition: &Condition, rows: &[ConditionRow]) -> Option<Condi
         condition: at,
         label: condition.label.clone(),
         family: condition.family.clone(),
-        right: of(&|r| (r.right.all.of > 0).then_some(r.right.all.share))?,
-        difference: of(&|r| Some(r.difference))?,
+        right: of(&|r| (r.right.all.of > 0).then_some(r.right.all.share)),
+        difference: of(&|r| (r.right.all.of > 0).then_some(r.difference)),
         auc: quality(&|q| q.auc),
         calibration_error: quality(&|q| q.calibration_error),
         brier: quality(&|q| q.brier),

@@ -335,3 +335,79 @@ fn seen(target: &mut Target<'_>, clinic: &Clinic, row: &[f32]) -> Result<Option<
 fn short(value: f64) -> f64 {
     format!("{}", value as f32).parse().unwrap_or(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::FeatureKind;
+
+    use super::*;
+    use crate::evasion::tests::Linear;
+    use crate::pace::Quiet;
+    use crate::tabular::{Column, Compare, Decision, Node, Tree};
+
+    fn clinic(forest: Option<Forest>) -> Clinic {
+        let column = |name: &str, immutable| Column {
+            name: name.to_owned(),
+            unit: "mmol/L".to_owned(),
+            kind: FeatureKind::Real,
+            min: 0.0,
+            max: 10.0,
+            immutable,
+            step: 0.1,
+            error: 0.5,
+        };
+        let book = Rulebook::of(vec![column("a", false), column("b", true)], Vec::new());
+        Clinic { book, scale: Scale { low: vec![0.0; 2], span: vec![10.0; 2] }, forest }
+    }
+
+    /// `a` above the threshold is class 0, as the linear model has it where `b` is 4.
+    fn stump(threshold: f32) -> Forest {
+        let split = Node::Split { feature: 0, threshold, compare: Compare::AtMost, yes: 1, no: 2 };
+        let nodes = vec![split, Node::Leaf(vec![0.0, 1.0]), Node::Leaf(vec![1.0, 0.0])];
+        Forest {
+            features: 2,
+            outputs: 2,
+            base: vec![0.0; 2],
+            trees: vec![Tree { nodes }],
+            decision: Decision::Highest,
+        }
+    }
+
+    fn run(clinic: &Clinic, rows: &[f32], labels_only: bool) -> ChangePiece {
+        let change = understand(1, toml::from_str("samples = 8").unwrap()).unwrap();
+        let mut model = Linear::halves(2);
+        let mut target = if labels_only { Target::Labels(&mut model) } else { Target::Gradients(&mut model) };
+        let count = rows.len() / 2;
+        let chunk = Chunk {
+            number: 3,
+            starts: Vec::new(),
+            labels: vec![0; count],
+            samples: (6..6 + count).collect(),
+        };
+        change_chunk(0, &change, &mut target, &chunk, rows, clinic, &Quiet).unwrap()
+    }
+
+    #[test]
+    fn what_may_change_changes_by_the_least_and_nothing_else() {
+        // At exactly 4 the model still says class 0 where these trees do not: the model has the last word, and nothing is proven.
+        for (forest, exact) in [(None, false), (Some(stump(3.95)), true), (Some(stump(4.0)), false)] {
+            let piece = run(&clinic(forest), &[5.0, 4.0, 9.0, 4.0, 9.0, 4.0], false);
+            // The third lies beyond the samples asked for.
+            assert_eq!(piece.patients.iter().map(|p| p.sample).collect::<Vec<_>>(), [6, 7]);
+            let first = &piece.patients[0];
+            assert_eq!((first.exact, first.seen, first.cells.len()), (exact, Some(1), 1), "{first:?}");
+            // From 5 to 3.9, in steps of 0.1.
+            assert!(first.cells[0].column == 0 && (2.19..2.21).contains(&first.cost.unwrap()), "{first:?}");
+            assert!(piece.patients[1].cost > first.cost);
+            let text = serde_json::to_string(&piece).unwrap();
+            assert_eq!(serde_json::from_str::<ChangePiece>(&text).unwrap(), piece);
+        }
+    }
+
+    #[test]
+    fn a_row_that_breaks_the_rules_is_left_out_and_decisions_alone_are_not_enough() {
+        let piece = run(&clinic(None), &[50.0, 4.0], false);
+        assert!(piece.patients[0].left_out.as_ref().is_some_and(|why| why.contains("`a`")), "{piece:?}");
+        assert!(run(&clinic(None), &[5.0, 4.0], true).skipped.is_some_and(|why| why.contains("scores")));
+    }
+}

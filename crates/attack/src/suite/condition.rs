@@ -358,3 +358,103 @@ fn ask(target: &mut Target<'_>, rows: Rows<'_>) -> Result<Answers, Fault> {
     let classes = (0..rows.len()).map(|at| replies.label(at)).collect();
     Ok(Answers::of(rows.samples(), classes, &replies.scores))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Labels, Scores, Space};
+    use crate::corruption::Column;
+    use crate::evasion::tests::Linear;
+    use crate::pace::Quiet;
+    use crate::suite::parse;
+
+    fn condition(text: &str) -> Condition {
+        let head = "name = \"s\"\nversion = 1\ntitle = \"S\"\nsamples = 10\n[[condition]]\n";
+        parse(&format!("{head}{text}")).unwrap().conditions.remove(0)
+    }
+
+    fn chunk() -> Chunk {
+        Chunk {
+            number: 2,
+            starts: [[0.9, 0.9, 0.1, 0.1], [0.2, 0.2, 0.8, 0.8]].concat(),
+            labels: vec![0, 0],
+            samples: vec![4, 9],
+        }
+    }
+
+    fn table() -> Table {
+        Table::new((0..4).map(|n| Column::plain(&format!("x{n}"), 0.0, 1.0)).collect(), &chunk().starts)
+            .unwrap()
+    }
+
+    /// Refuses every batch that holds a value that is not a number, as a server may that reads JSON.
+    struct Strict(Linear);
+
+    impl Labels for Strict {
+        fn space(&self) -> Space {
+            self.0.space()
+        }
+
+        fn labels(&mut self, rows: Rows<'_>, out: &mut Vec<Option<usize>>) -> Result<(), Fault> {
+            self.0.labels(rows, out)
+        }
+    }
+
+    impl Scores for Strict {
+        fn scores(&mut self, rows: Rows<'_>, out: &mut Replies) -> Result<(), Fault> {
+            match rows.values().iter().all(|v| v.is_finite()) {
+                true => self.0.scores(rows, out),
+                false => Err(Fault::Model("400 Bad Request".to_owned())),
+            }
+        }
+    }
+
+    #[test]
+    fn samples_that_were_wrong_are_asked_as_well_and_a_part_is_the_front() {
+        let mut model = Linear::halves(4);
+        let mut rounding = condition("family = \"rounding\"\nseverities = [1, 2]");
+        let mut run = |c: &Condition| {
+            condition_chunk(7, c, &mut Target::Gradients(&mut model), &chunk(), Some(&table()), 1, &Quiet)
+                .unwrap()
+        };
+        let piece = run(&rounding);
+        assert_eq!((piece.condition, piece.chunk, piece.levels.len()), (7, 2, 2));
+        assert_eq!(piece.levels[1].samples, [4, 9]);
+        assert_eq!(piece.levels[1].classes, [Some(0), Some(1)]);
+        assert_eq!(piece.levels[1].replies().unwrap().classes, 2);
+        rounding.samples = Some(5);
+        assert_eq!(run(&rounding).levels[0].samples, [4]);
+    }
+
+    #[test]
+    fn rows_that_a_server_refuses_for_a_value_that_is_not_a_number_are_not_answered() {
+        let mut model = Strict(Linear::halves(4));
+        let missing = condition("family = \"missing_nan\"\nstrengths = [1]");
+        let piece = condition_chunk(
+            0,
+            &missing,
+            &mut Target::Scores(&mut model),
+            &chunk(),
+            Some(&table()),
+            1,
+            &Quiet,
+        )
+        .unwrap();
+        assert_eq!((piece.levels[0].classes.as_slice(), &piece.fault), ([None, None].as_slice(), &None));
+        let text = serde_json::to_string(&piece).unwrap();
+        assert_eq!(serde_json::from_str::<ConditionPiece>(&text).unwrap(), piece);
+    }
+
+    #[test]
+    fn what_cannot_be_done_to_the_rows_is_said() {
+        let mut model = Linear::halves(4);
+        let mut run = |text: &str, table: Option<&Table>| {
+            condition_chunk(0, &condition(text), &mut Target::Scores(&mut model), &chunk(), table, 1, &Quiet)
+                .unwrap()
+                .skipped
+        };
+        assert!(run("family = \"unit_mixup\"", Some(&table())).unwrap().contains("alternatives"));
+        assert!(run("family = \"inversion\"", Some(&table())).unwrap().contains("not about tables"));
+        assert!(run("family = \"rounding\"", None).is_some());
+    }
+}

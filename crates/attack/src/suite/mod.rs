@@ -131,8 +131,7 @@ macro_rules! shipped {
 }
 
 /// The suites that the product ships: name and text.
-pub static SHIPPED: &[(&str, &str)] =
-    shipped![
+pub static SHIPPED: &[(&str, &str)] = shipped![
     "admission",
     "conditions",
     "euclid",

@@ -8,10 +8,10 @@ use attack::scorecard::{Curve, Scorecard, Share, budget_text};
 use super::{escape, words};
 
 /// Size of the drawing and its margins: left, top, right, bottom.
-const SIZE: (f64, f64) = (480.0, 300.0);
-const MARGIN: (f64, f64, f64, f64) = (44.0, 12.0, 26.0, 42.0);
+pub(super) const SIZE: (f64, f64) = (480.0, 300.0);
+pub(super) const MARGIN: (f64, f64, f64, f64) = (44.0, 12.0, 26.0, 42.0);
 /// Colours that stay apart for people who see few (Okabe and Ito), with a dash each.
-const LINES: [(&str, &str); 8] = [
+pub(super) const LINES: [(&str, &str); 8] = [
     ("#0072b2", "none"),
     ("#d55e00", "6 3"),
     ("#009e73", "2 3"),
@@ -49,12 +49,15 @@ pub(super) fn charts(card: &Scorecard, out: &mut String) {
     out.push_str("</div></section>");
 }
 
-struct Scale {
-    largest: f64,
+/// From values to places in the drawing.
+pub(super) struct Scale {
+    /// Value at the right edge.
+    pub(super) largest: f64,
 }
 
 impl Scale {
-    fn x(&self, epsilon: f64) -> f64 {
+    /// Place of a value.
+    pub(super) fn x(&self, epsilon: f64) -> f64 {
         MARGIN.0 + (SIZE.0 - MARGIN.0 - MARGIN.2) * epsilon / self.largest
     }
 
@@ -91,14 +94,16 @@ fn chart(card: &Scorecard, norm: Norm, curves: &[Curve], worst: &Curve, out: &mu
         write!(out, "{}worst case, with its 95% interval</figcaption></figure>", key("var(--red)", "none"));
 }
 
-fn key(colour: &str, dash: &str) -> String {
+/// A short line of its kind, for a legend.
+pub(super) fn key(colour: &str, dash: &str) -> String {
     format!(
         "<svg width=\"26\" height=\"8\" class=\"key\" aria-hidden=\"true\"><path d=\"M0 4H24\" stroke=\"{colour}\" stroke-width=\"2.5\" stroke-dasharray=\"{dash}\"/></svg> "
     )
 }
 
-fn axes(card: &Scorecard, norm: Norm, worst: &Curve, scale: &Scale, out: &mut String) {
-    let (left, right, bottom) = (MARGIN.0, SIZE.0 - MARGIN.2, SIZE.1 - MARGIN.3);
+/// Lines at every quarter of the share right.
+pub(super) fn grid(out: &mut String) {
+    let (left, right) = (MARGIN.0, SIZE.0 - MARGIN.2);
     for step in 0..=4_u8 {
         let share = f64::from(step) / 4.0;
         let y = Scale::y(share);
@@ -110,6 +115,11 @@ fn axes(card: &Scorecard, norm: Norm, worst: &Curve, scale: &Scale, out: &mut St
             100.0 * share
         );
     }
+}
+
+fn axes(card: &Scorecard, norm: Norm, worst: &Curve, scale: &Scale, out: &mut String) {
+    let (left, right, bottom) = (MARGIN.0, SIZE.0 - MARGIN.2, SIZE.1 - MARGIN.3);
+    grid(out);
     let mut after = f64::NEG_INFINITY;
     for (epsilon, _) in &worst.points {
         let x = scale.x(*epsilon);
@@ -151,7 +161,8 @@ fn band(curve: &Curve, scale: &Scale, out: &mut String) {
     let _ = write!(out, "<polygon points=\"{}\" fill=\"var(--red)\" opacity=\"0.13\"/>", all.join(" "));
 }
 
-fn line(curve: &Curve, scale: &Scale, colour: &str, dash: &str, width: f64, out: &mut String) {
+/// A curve with its points.
+pub(super) fn line(curve: &Curve, scale: &Scale, colour: &str, dash: &str, width: f64, out: &mut String) {
     let points: Vec<String> = curve
         .points
         .iter()

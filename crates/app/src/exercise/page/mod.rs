@@ -1,7 +1,9 @@
 //! A scorecard as one HTML page that needs nothing else: no network, no script; for the screen, in the dark, and on paper.
 
 mod cases;
+mod changes;
 mod chart;
+mod conditions;
 mod picture;
 mod words;
 
@@ -59,6 +61,8 @@ pub fn page(card: &Scorecard) -> String {
     chart::charts(card, &mut out);
     table(card, &mut out);
     breakdown(card, &mut out);
+    conditions::conditions(card, &mut out);
+    changes::changes(card, &mut out);
     cases::cases(card, &mut out);
     notes("Not finished", "warn", &card.faults, &mut out);
     notes("Not run on this model", "", &card.skipped, &mut out);
@@ -108,6 +112,9 @@ fn share(share: &Share) -> String {
 }
 
 fn table(card: &Scorecard, out: &mut String) {
+    if card.rows.is_empty() {
+        return;
+    }
     out.push_str(
         "<section><h2>Every attack at every budget</h2><div class=\"wide\"><table><thead><tr><th>Attack<th>Change of<th class=\"num\">Budget<th class=\"num\">Still right<th>95% interval<th><th class=\"num\">Fell<th class=\"num\">Queries a patient</tr></thead><tbody>",
     );

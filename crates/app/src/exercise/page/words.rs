@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use attack::Norm;
-use attack::scorecard::{Scorecard, Worst, budget_text};
+use attack::scorecard::{ConditionRow, Scorecard, Worst, budget_text};
 
 use super::escape;
 
@@ -49,7 +49,13 @@ pub(super) fn headline(card: &Scorecard, out: &mut String) {
     let worst: Vec<&Worst> = card.worst.iter().filter(|w| w.robust.all.of > 0).collect();
     // The smallest budget that costs a tenth of the patients, else the largest tried.
     let first = worst.iter().find(|w| clean.share - w.robust.all.share >= 0.1).or_else(|| worst.last());
-    let hit = first.is_some_and(|w| clean.share - w.robust.all.share >= 0.1);
+    let condition = card
+        .conditions
+        .iter()
+        .filter(|r| r.right.all.of > 0)
+        .min_by(|a, b| a.difference.total_cmp(&b.difference))
+        .filter(|r| r.difference <= -0.1);
+    let hit = condition.is_some() || first.is_some_and(|w| clean.share - w.robust.all.share >= 0.1);
     let _ = write!(out, "<section class=\"lead{}\">", if hit { " hit" } else { "" });
     let _ = write!(
         out,
@@ -70,6 +76,7 @@ pub(super) fn headline(card: &Scorecard, out: &mut String) {
             100.0 * worst.robust.all.share
         );
     }
+    disturbed(card, condition, out);
     out.push_str("</p>");
     missed(card, first.copied(), out);
     if !card.complete {
@@ -78,6 +85,32 @@ pub(super) fn headline(card: &Scorecard, out: &mut String) {
         );
     }
     out.push_str("</section>");
+}
+
+/// What happens without an attacker: the worst condition, and patients near the edge.
+fn disturbed(card: &Scorecard, condition: Option<&ConditionRow>, out: &mut String) {
+    if let Some(row) = condition {
+        let _ = write!(
+            out,
+            " Without any attack, <b>{}</b> at {} leaves it right about {} of {} ({:.0}%).",
+            escape(&row.label),
+            row.level.text(),
+            row.right.all.hits,
+            row.right.all.of,
+            100.0 * row.right.all.share
+        );
+    }
+    for row in &card.changes {
+        let near = row.patients.iter().filter(|p| p.cost.is_some_and(|c| c <= 2.0)).count();
+        if near > 0 {
+            let _ = write!(
+                out,
+                " For {near} of {} patients a plausible change of two measurement errors or less turns the answer over.",
+                row.flipped.of
+            );
+            break;
+        }
+    }
 }
 
 /// Which mistakes the attacks cause, by class, in two-class models.
@@ -113,6 +146,7 @@ pub(super) fn reading(card: &Scorecard, out: &mut String) {
          <p>An exercise changes the input of each patient that the model gets right, within a stated <b>budget</b>, and looks whether the answer changes. \
          “Still right” counts all patients: those wrong from the start count as wrong. The 95% interval (Wilson) says how far the share may lie from that of all such patients, by chance alone. \
          The worst case takes the strongest attack for each patient. Standing these attacks does not show that there is none that works.</p>\
+         <p>Conditions are done to all patients, right or wrong from the start. The area under the curve (AUC) says how well the scores rank, whatever the threshold; the calibration error how far the probabilities are from the share that is right; the Brier score joins both, lower is better. With a hundred patients a calibration error of about 0.1 can be chance.</p>\
          <p>Nothing here says that somebody attacks; it says how far a small error, a bad device or a person with intent would have to go.</p>\
          <p>Model <code>{}</code> <code>{}</code><br>Data <code>{}</code> <code>{}</code><br>Suite <code>{}</code> <code>{}</code>, seed {}<br>Asepsis {}. The same suite, seed, model and data give the same figures, on any computer of the same kind and any number of threads.</p></section>",
         escape(&subject.model),

@@ -303,7 +303,8 @@ fn the_command_gives_the_accuracies_of_the_reference() {
     for line in std::fs::read_to_string(table).unwrap().lines().filter(|l| l.starts_with("cnn,")) {
         let fields: Vec<&str> = line.split(',').collect();
         let rows = card["conditions"].as_array().unwrap().iter();
-        let same = |r: &&Value| r["label"] == fields[1] && r["level"]["severity"].to_string() == fields[2];
+        let same =
+            |r: &&Value| r["label"] == fields[1] && r["level"]["severity"].as_u64() == fields[2].parse().ok();
         let Some(row) = rows.clone().find(same) else { continue };
         // One image of 624 for blur, which may round a pixel otherwise; noise is one draw against another.
         let allowed = match fields[1] {

@@ -206,7 +206,7 @@ fn curve(card: &Scorecard, label: &str, points: Vec<(f64, Share)>) -> Curve {
 /// Classes and subgroups at the worst strength of each condition, folded away.
 fn hit(card: &Scorecard, means: &[&ConditionMean], out: &mut String) {
     let columns = card.subject.classes.len() + card.clean.groups.len();
-    if columns < 2 || columns > 24 {
+    if !(2..=24).contains(&columns) {
         return;
     }
     out.push_str("<details><summary>Who is hit: classes and subgroups at the worst severity of each condition</summary><div class=\"wide\"><table><thead><tr><th>Condition<th>Severity");

@@ -104,34 +104,7 @@ pub fn run(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -> Result
     for note in &opened.rows.notes {
         watch.event(Event::Note(note.clone()));
     }
-    let mut chosen = opened.rows.choose(request.suite.samples);
-    if chosen.len() < request.suite.samples {
-        let text = format!(
-            "the data have {} rows where the suite asks for {}: all are used",
-            chosen.len(),
-            request.suite.samples
-        );
-        watch.event(Event::Note(text));
-    }
-    chosen.shrink_to_fit();
-    let (seen, scores) = look(&opened, &chosen, request.labels_only)?;
-    let samples: Vec<Sample> = chosen
-        .iter()
-        .zip(&seen)
-        .map(|(row, seen)| Sample {
-            row: *row,
-            label: opened.rows.labels.get(*row).copied().unwrap_or_default(),
-            seen: *seen,
-            group: opened.rows.groups.as_ref().and_then(|g| g.get(*row)).cloned(),
-            least: Vec::new(),
-        })
-        .collect();
-    if !samples.iter().any(|s| s.seen == Some(s.label)) {
-        return Err(bad(format!(
-            "the model gets none of the {} samples right, so there is nothing to attack: check the order of the classes, the range of the inputs (--range) and the output (--output)",
-            samples.len()
-        )));
-    }
+    let (samples, clean) = gather(request, &opened, watch)?;
     let chunks = chunks_of(&opened, &samples, |s| s.seen == Some(s.label));
     let whole =
         if request.suite.conditions.is_empty() { Vec::new() } else { chunks_of(&opened, &samples, |_| true) };
@@ -161,12 +134,11 @@ pub fn run(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -> Result
     if ended.why.is_none() && !ended.failed() {
         state.remove();
     }
-    let all: Vec<usize> = (0..samples.len()).collect();
     Ok(assemble(Assembly {
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         subject: subject(request, &opened, samples.len()),
         suite: request.suite.clone(),
-        clean: Answers::of(&all, seen, &scores),
+        clean,
         samples,
         chunks: chunks.iter().map(|c| c.samples.clone()).collect(),
         whole: whole.len(),
@@ -177,6 +149,44 @@ pub fn run(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -> Result
         ended: ended.why,
         exhibits,
     }))
+}
+
+/// The samples, and what the model says of them without an attack.
+fn gather(
+    request: &Request,
+    opened: &Opened,
+    watch: &Arc<dyn Watch>,
+) -> Result<(Vec<Sample>, Answers), AppError> {
+    let mut chosen = opened.rows.choose(request.suite.samples);
+    if chosen.len() < request.suite.samples {
+        let text = format!(
+            "the data have {} rows where the suite asks for {}: all are used",
+            chosen.len(),
+            request.suite.samples
+        );
+        watch.event(Event::Note(text));
+    }
+    chosen.shrink_to_fit();
+    let (seen, scores) = look(opened, &chosen, request.labels_only)?;
+    let samples: Vec<Sample> = chosen
+        .iter()
+        .zip(&seen)
+        .map(|(row, seen)| Sample {
+            row: *row,
+            label: opened.rows.labels.get(*row).copied().unwrap_or_default(),
+            seen: *seen,
+            group: opened.rows.groups.as_ref().and_then(|g| g.get(*row)).cloned(),
+            least: Vec::new(),
+        })
+        .collect();
+    if !samples.iter().any(|s| s.seen == Some(s.label)) {
+        return Err(bad(format!(
+            "the model gets none of the {} samples right, so there is nothing to attack: check the order of the classes, the range of the inputs (--range) and the output (--output)",
+            samples.len()
+        )));
+    }
+    let all: Vec<usize> = (0..samples.len()).collect();
+    Ok((samples, Answers::of(&all, seen, &scores)))
 }
 
 /// What the model says without an attack. A model that gives every row the same scores is refused here.

@@ -1,12 +1,13 @@
 //! What the guards, the ledger and the receipts cost. Everything runs in one process on loopback, so that both sides
 //! of each ratio see the same machine in the same minute.
 //!
-//! `cargo bench -p api --bench guarded_path [-- --million | --remote | --seconds N | --connections N]`
+//! `cargo bench -p api --bench guarded_path [-- --million | --remote | --rate REQUESTS_PER_S | --seconds N | --connections N]`
 //!
 //! 1. Throughput, closed loop over keep-alive connections: the whole guarded path against a bare axum handler that
 //!    parses the same JSON and runs the same model on the same server.
 //! 2. Latency at half the guarded throughput, open loop: with the wait for the group commit taken off each request and
 //!    shown apart.
+//!    `--rate` measures only this, at the rate given.
 //! 3. `--million`: a million requests, resident memory on the way (with `--bare` of the bare handler, to compare profiles).
 //! 4. `--remote`: the gateway in front of a model server, against the direct call and against nginx, where installed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a benchmark program")]
@@ -64,6 +65,10 @@ fn main() {
     let bare = Target::new(serve_bare(&bench.gateway, &fixture.model), "", &bodies);
     if flag("--million") {
         return million(&bench, if flag("--bare") { &bare } else { &guarded }, connections);
+    }
+    if flag("--rate") {
+        guarded.closed_loop(connections, Duration::from_secs(2), usize::MAX);
+        return half_load(&bench, &bare, &guarded, argument("--rate", 0) as f64, seconds);
     }
     println!("{connections} connections, {seconds} s each, batch 1, all guards, durable ledger");
     for target in [&bare, &guarded] {

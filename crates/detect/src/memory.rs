@@ -41,6 +41,29 @@ pub(crate) struct Print {
     pub(crate) at_s: u32,
 }
 
+/// Bits of an index slot that hold a position plus one: up to 16,777,216. The others hold a part of the cell's hash.
+const POSITION: u32 = (1 << 25) - 1;
+
+/// Where a sketch's cell stands in the index, and how what is in it is marked.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    first: usize,
+    mark: u32,
+}
+
+impl Cell {
+    /// What the index keeps of a query of this cell, stored at `place`.
+    fn mark(self, place: usize) -> u32 {
+        self.mark | (u32::try_from(place + 1).unwrap_or(0) & POSITION)
+    }
+
+    /// Position plus one of a query of this cell; 0 for an empty slot and for nearly all queries of other cells, whose sketches, far off in
+    /// memory, then need not be fetched.
+    const fn position(self, slot: u32) -> u32 {
+        if slot & !POSITION == self.mark { slot & POSITION } else { 0 }
+    }
+}
+
 /// How near counts as near, in squared steps.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Radii {
@@ -76,7 +99,7 @@ pub(crate) struct Memory {
     seq: u64,
     /// Number of the first query that this memory was given.
     first: u64,
-    /// `TABLES` × cells × [`SLOTS`] positions plus one; 0 is empty.
+    /// `TABLES` × cells × [`SLOTS`] marked positions ([`Cell::mark`]); 0 is empty.
     index: Vec<u32>,
     cells: usize,
     offsets: [[u32; AXES]; TABLES],
@@ -156,15 +179,15 @@ impl Memory {
         self.times[i] = print.at_s;
         self.seq += 1;
         for table in 0..TABLES {
-            let bucket = self.bucket(table, &print.sketch);
-            let slots = &mut self.index[bucket..bucket + SLOTS];
+            let cell = self.cell(table, &print.sketch);
+            let slots = &mut self.index[cell.first..cell.first + SLOTS];
             slots.rotate_right(1);
-            slots[0] = u32::try_from(i + 1).unwrap_or(0);
+            slots[0] = cell.mark(i);
         }
     }
 
-    /// First slot of the sketch's cell in `table`.
-    fn bucket(&self, table: usize, sketch: &Sketch) -> usize {
+    /// The sketch's cell in `table`.
+    fn cell(&self, table: usize, sketch: &Sketch) -> Cell {
         let mut hash = 0x9e37_79b9_7f4a_7c15_u64 ^ (table as u64);
         for (byte, offset) in sketch.iter().zip(&self.offsets[table]) {
             let cell = (u32::from(*byte) + offset) / self.cell_width;
@@ -172,7 +195,9 @@ impl Memory {
             hash ^= hash >> 32;
         }
         let cell = usize::try_from(hash % self.cells as u64).unwrap_or(0);
-        (table * self.cells + cell) * SLOTS
+        // The low half chose the slots; the high bits tell most of the cells apart that share them.
+        let mark = u32::try_from(hash >> 32).unwrap_or(0) & !POSITION;
+        Cell { first: (table * self.cells + cell) * SLOTS, mark }
     }
 
     /// What is near `query` among the queries since `since_s`.
@@ -183,32 +208,34 @@ impl Memory {
         let mut slots = [[0_u32; SLOTS]; TABLES];
         if self.len() > recent {
             for (table, slots) in slots.iter_mut().enumerate() {
-                let bucket = self.bucket(table, &query.sketch);
-                slots.copy_from_slice(&self.index[bucket..bucket + SLOTS]);
+                let cell = self.cell(table, &query.sketch);
+                slots.copy_from_slice(&self.index[cell.first..cell.first + SLOTS]);
+                slots.iter_mut().for_each(|slot| *slot = cell.position(*slot));
             }
         }
         // From the oldest block round the ring; places that hold no recent query are told apart by their number.
         let oldest = self.seq - recent as u64;
         let start = usize::try_from(oldest % RECENT as u64).unwrap_or(0);
-        // Who is within the radius is within its whole part along every single axis: most are not along one of the widest.
-        let reach = u8::try_from(radii.recent.isqrt()).unwrap_or(u8::MAX);
-        let mut gaps = [0_u8; RECENT];
-        pulp::Arch::new().dispatch(WidestGaps { heads: &self.heads, query: &query.sketch, gaps: &mut gaps });
+        // Who is within the radius is within it along the widest axes alone: most are not.
+        let reach = u16::try_from(radii.recent).unwrap_or(u16::MAX);
+        let mut squares = [0_u16; RECENT];
+        let heads = HeadSquares { heads: &self.heads, query: &query.sketch, squares: &mut squares };
+        pulp::Arch::new().dispatch(heads);
         for block in 0..RECENT / LOOK {
             let from = (start / LOOK + block) % (RECENT / LOOK) * LOOK;
-            let gaps = &gaps[from..from + LOOK];
-            if gaps.iter().fold(u8::MAX, |least, gap| least.min(*gap)) > reach {
+            let squares = &squares[from..from + LOOK];
+            if squares.iter().fold(u16::MAX, |least, square| least.min(*square)) > reach {
                 continue;
             }
-            for place in (from..).zip(gaps).filter(|(_, gap)| **gap <= reach).map(|(place, _)| place) {
+            for (place, _) in (from..).zip(squares).filter(|(_, square)| **square <= reach) {
                 self.look_closer(&mut near, place, (oldest, recent), query, radii.recent, since_s);
             }
         }
-        // The same for the sketches: copied before any is looked at.
+        // The same for the sketches: copied before any is looked at, without asking whether there is one.
         let places = slots.as_flattened();
         let mut sketches = [[0_u8; DIMS]; TABLES * SLOTS];
-        for (sketch, slot) in sketches.iter_mut().zip(places).filter(|(_, slot)| **slot != 0) {
-            *sketch = self.sketches[*slot as usize - 1];
+        for (sketch, slot) in sketches.iter_mut().zip(places) {
+            *sketch = self.sketches[(*slot as usize).saturating_sub(1)];
         }
         for (sketch, slot) in sketches.iter().zip(places).filter(|(_, slot)| **slot != 0) {
             if squared_distance(sketch, &query.sketch) <= radii.archive {
@@ -260,28 +287,30 @@ impl Memory {
     }
 }
 
-/// For each recent query the largest difference from `query` along one of the widest axes. Inlined into what `pulp` compiles
+/// For each recent query the squared distance from `query` along the widest axes, at most 65,535. Inlined into what `pulp` compiles
 /// for each kind of processor, so that the widest vectors are used.
-struct WidestGaps<'a> {
+struct HeadSquares<'a> {
     heads: &'a [[u8; RECENT]],
     query: &'a Sketch,
-    gaps: &'a mut [u8; RECENT],
+    squares: &'a mut [u16; RECENT],
 }
 
-impl pulp::WithSimd for WidestGaps<'_> {
+impl pulp::WithSimd for HeadSquares<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        for (block, gaps) in self.gaps.as_chunks_mut::<LOOK>().0.iter_mut().enumerate() {
-            let mut widest = [0_u8; LOOK];
+        for (block, squares) in self.squares.as_chunks_mut::<LOOK>().0.iter_mut().enumerate() {
+            let mut sum = [0_u16; LOOK];
             for (axis, byte) in self.heads.iter().zip(self.query) {
                 let stored = &axis.as_chunks::<LOOK>().0[block];
                 for k in 0..LOOK {
-                    widest[k] = widest[k].max(stored[k].abs_diff(*byte));
+                    let gap = u16::from(stored[k].abs_diff(*byte));
+                    // 255 squared fits.
+                    sum[k] = sum[k].saturating_add(gap.wrapping_mul(gap));
                 }
             }
-            *gaps = widest;
+            *squares = sum;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! G005: many nearly equal queries, from one client or from many: somebody searches for an evasion.
 
 use domain::{InputSchema, Location, Outcome, Severity, catalogue_entry};
-use numeric::Matrix;
+use numeric::{Matrix, all_finite};
 use serde::{Deserialize, Serialize};
 
 use crate::FitError;
@@ -128,7 +128,7 @@ pub(crate) fn check(
             report.out_of_time(r);
             break;
         }
-        if row.iter().any(|v| !v.is_finite()) {
+        if !all_finite(row) {
             report.doubt(format!("row {r} could not be compared"));
             seen_rows.push(Seen::default());
             continue;

@@ -90,7 +90,7 @@ fn check_values(report: &mut Report, schema: &InputSchema, values: &[f32], watch
         }
         match schema {
             InputSchema::Image { .. } => {
-                if !row.iter().all(|v| v.is_finite()) {
+                if !numeric::all_finite(row) {
                     let place = Location::row(r, None);
                     report.find(Severity::High, place, None, "a pixel is not a finite number", REMEDY);
                 }

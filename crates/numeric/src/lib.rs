@@ -15,7 +15,7 @@ pub use binomial::{beta_quantile, clopper_pearson, incomplete_beta, ln_gamma};
 pub use calibration::{brier_score, calibration_error};
 pub use covariance::{RobustCovariance, robust_covariance};
 pub use linear::{Cholesky, Principal, cholesky, least_squares, principal_components};
-pub use matrix::{Matrix, MatrixError};
+pub use matrix::{Matrix, MatrixError, all_finite};
 pub use rng::Rng;
 pub use roc::{RocArea, Sensitivity, roc_area, sensitivity_at};
 pub use stats::{

@@ -88,8 +88,14 @@ impl Matrix {
 
     /// True when no value is NaN or infinite.
     pub fn is_finite(&self) -> bool {
-        self.data.iter().all(|v| v.is_finite())
+        all_finite(&self.data)
     }
+}
+
+/// True when every value is finite; true of none. Looks at all of them without stopping early, which vectorises and is several times faster on the
+/// rows that are asked about: they are finite.
+pub fn all_finite(values: &[f32]) -> bool {
+    values.iter().fold(true, |finite, v| finite & v.is_finite())
 }
 
 #[cfg(test)]

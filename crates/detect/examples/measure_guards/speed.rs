@@ -38,6 +38,7 @@ pub fn measure(bench: &Bench) -> Outcome<()> {
     settings.clinical_range.enabled = false;
     settings.out_of_distribution.enabled = false;
     settings.extraction.enabled = false;
+    settings.pixel_noise.enabled = false;
     settings.query_similarity.remembered = u64::try_from(STORED)?.try_into()?;
     settings.query_similarity.budget_us = u64::MAX;
     settings.clinical_range.enabled = false;

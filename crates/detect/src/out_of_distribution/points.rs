@@ -153,7 +153,7 @@ impl Points {
 
     /// Large is strange; NaN for another width or values that are not finite.
     pub(crate) fn score(&self, row: &[f32], work: &mut Work) -> f32 {
-        if row.len() != self.centre.len() || row.iter().any(|v| !v.is_finite()) {
+        if row.len() != self.centre.len() || !numeric::all_finite(row) {
             return f32::NAN;
         }
         let distances = self.distances(row, work);

@@ -19,9 +19,12 @@ pub const WAL: &str = "wal";
 pub const MARK: &str = "acknowledged";
 /// Zeros on their way to become a segment; belongs to nothing yet.
 pub const SPARE: &str = "spare";
-/// Zeros written to it at once, and between two syncs, so that no other sync waits long behind them.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-const ZEROS_BETWEEN_SYNCS: u64 = 2 << 20;
+/// Zeros written to it between two syncs, so that no commit's sync waits long behind them.
+static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
+/// Pause after each: what nobody waits for leaves the disk to those who are being waited for.
+const ZEROS_PAUSE: Duration = Duration::from_millis(1);
+/// A publication syncs what it wrote whenever it is this much: a sync that carries all of a segment holds up every commit behind it.
+pub const BYTES_BETWEEN_SYNCS: usize = 2 << 20;
 /// Lock file, empty.
 const LOCK: &str = "lock";
 
@@ -122,9 +125,8 @@ pub fn make_spare(dir: &Path, bytes: u64) -> io::Result<File> {
     while written < bytes {
         file.write_all(&ZEROS)?;
         written += ZEROS.len() as u64;
-        if written.is_multiple_of(ZEROS_BETWEEN_SYNCS) {
-            file.sync_data()?;
-        }
+        file.sync_data()?;
+        std::thread::sleep(ZEROS_PAUSE);
     }
     file.sync_all()?;
     file.seek(SeekFrom::Start(0))?;

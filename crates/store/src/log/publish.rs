@@ -23,6 +23,7 @@ pub struct Publisher {
     bundle: Vec<u8>,
     bundle_entries: usize,
     written: Vec<PathBuf>,
+    written_bytes: usize,
 }
 
 impl Publisher {
@@ -38,7 +39,14 @@ impl Publisher {
                 .ok_or_else(|| super::error::Damage::new(name, "it is missing"))?;
         }
         let bundle_entries = usize::try_from(width).unwrap_or(0);
-        Ok(Self { dir: dir.to_owned(), published, bundle, bundle_entries, written: Vec::new() })
+        Ok(Self {
+            dir: dir.to_owned(),
+            published,
+            bundle,
+            bundle_entries,
+            written: Vec::new(),
+            written_bytes: 0,
+        })
     }
 
     /// Removes what an interrupted publication left beyond the checkpoint, in a log that has `size` entries with its segments.
@@ -86,8 +94,7 @@ impl Publisher {
         }
         if fed > self.published {
             self.write_tiles(view, head.size)?;
-            files::sync_below(&dir, &self.written).map_err(|error| ReadError::Io(dir.clone(), error))?;
-            self.written.clear();
+            self.sync()?;
             files::replace(&dir, files::CHECKPOINT, head.checkpoint.as_bytes())
                 .map_err(|error| ReadError::Io(dir.join(files::CHECKPOINT), error))?;
             view.published(head.size);
@@ -122,6 +129,16 @@ impl Publisher {
         let path = self.dir.join(name);
         files::write_new(&path, bytes).map_err(|error| ReadError::Io(path.clone(), error))?;
         self.written.push(path);
+        self.written_bytes += bytes.len();
+        if self.written_bytes >= files::BYTES_BETWEEN_SYNCS { self.sync() } else { Ok(()) }
+    }
+
+    /// Makes durable what was written since the last call.
+    fn sync(&mut self) -> Result<(), ReadError> {
+        files::sync_below(&self.dir, &self.written)
+            .map_err(|error| ReadError::Io(self.dir.clone(), error))?;
+        self.written.clear();
+        self.written_bytes = 0;
         Ok(())
     }
 

@@ -20,15 +20,15 @@ pub const QUEUE_BYTES_MAX: usize = 32 << 20;
 /// callers are at work at once. A lone caller, or a dozen, never get there and are committed at once.
 pub const BUSY_ENTRIES_MIN: usize = 32;
 /// How long a commit waits for company at most. A signature and a sync cost some 200 us of processor time whatever they carry; on
-/// a fast disk five commits would pass in this time, so under load their cost is shared by five times as many entries.
-pub const COMPANY_WAIT_MAX: Duration = Duration::from_millis(2);
+/// a fast disk three commits would pass in this time, so under load their cost is shared by three times as many entries.
+pub const COMPANY_WAIT_MAX: Duration = Duration::from_millis(1);
 /// After a commit of at least this many entries callers are queueing for the processor, not for the disk: their answers take tens
 /// of milliseconds whatever we do here, and a longer wait gives them processor time back.
 pub const CROWD_ENTRIES_MIN: usize = 64;
 /// How much longer a commit waits in a crowd.
-pub const CROWD_WAIT_MAX: Duration = Duration::from_millis(4);
+pub const CROWD_WAIT_MAX: Duration = Duration::from_millis(2);
 /// The wait ends after this long when hardly anything came meanwhile: those who are being waited for may wait for us.
-const COMPANY_STEP: Duration = Duration::from_micros(500);
+const COMPANY_STEP: Duration = Duration::from_micros(250);
 /// The wait ends when this many entries or bytes are together: more makes a commit hardly cheaper per entry.
 const COMPANY_ENTRIES: usize = 1_024;
 const COMPANY_BYTES: usize = 1 << 20;

@@ -24,6 +24,9 @@ pub const SEGMENT_ENTRIES: u64 = 65_536;
 const SPARE_BYTES_MIN: u64 = 16 << 10;
 /// The most zeros put there ahead: a full segment and its last batch.
 const SPARE_BYTES_MAX: u64 = SEGMENT_BYTES + (2 << 20);
+/// How much the publisher gives way: at 10 it gets a tenth of a core that everybody wants, enough to keep up with a full disk.
+#[cfg(target_os = "linux")]
+const PUBLISHER_NICE: i32 = 10;
 /// Segments that may wait for publication before commits wait for it.
 pub const SEGMENTS_WAITING_MAX: usize = 4;
 
@@ -228,8 +231,16 @@ fn frame_extent(body: &[u8]) -> (usize, usize) {
     (at, count)
 }
 
+/// Lets the calling thread give way to all others of the process: nobody waits for a publication unless segments pile up, and a burst of it on
+/// a machine of two cores would hold up hundreds of answers. Other systems than Linux have no such call for one thread; there nothing happens.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(PUBLISHER_NICE);
+}
+
 /// Runs the publisher thread until the writer is gone or publishing fails.
 pub fn run_publisher(shared: &Shared, mut publisher: Publisher, jobs: &Receiver<Job>) {
+    give_way();
     while let Ok(job) = jobs.recv() {
         match publisher.publish(&shared.view, &[job.segment], &job.head) {
             Ok(()) => shared.advance(|progress| {

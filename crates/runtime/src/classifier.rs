@@ -157,20 +157,14 @@ impl Classifier {
 
     /// Reads the logits where the output is their softmax or sigmoid.
     fn before_squashing(&mut self) {
-        let graph = self.model.graph();
-        let name = self.reading().0.to_owned();
-        let Some(id) = graph.value(&name) else { return };
-        let Some(node) = graph.nodes.iter().find(|n| n.outputs.contains(&Some(id)) && !n.is_ml) else {
-            return;
-        };
-        let head = match (node.operator.as_str(), self.head) {
+        let Some((operator, before)) = self.model.squashed(self.reading().0) else { return };
+        let head = match (operator, self.head) {
             ("Softmax" | "LogSoftmax", Head::Probabilities) => Head::Logits,
             ("Sigmoid", Head::OneProbability) => Head::OneLogit,
             ("Sigmoid", Head::FindingProbability(j)) => Head::FindingLogit(j),
             _ => return,
         };
-        let Some(before) = node.inputs.first().copied().flatten() else { return };
-        let before = graph.name(before).to_owned();
+        let before = before.to_owned();
         if let Ok(tapped) = self.model.with_taps(&[&before])
             && let Some(at) = tapped.outputs().iter().position(|o| o.name == before)
         {

@@ -99,15 +99,17 @@ impl Model {
     /// The name of the value that enters the Softmax, LogSoftmax or Sigmoid that makes an output; the output itself if
     /// nothing of the kind does. Gradients of these logits do not vanish where the probabilities are saturated.
     pub fn logits<'a>(&'a self, output: &'a str) -> &'a str {
+        self.squashed(output).map_or(output, |(_, before)| before)
+    }
+
+    /// The Softmax, LogSoftmax or Sigmoid of ai.onnx that makes an output, and the name of the value that enters it.
+    pub(crate) fn squashed(&self, output: &str) -> Option<(&str, &str)> {
         let graph = self.graph();
-        let Some(id) = graph.value(output) else { return output };
-        let maker = graph.nodes.iter().find(|node| node.outputs.first() == Some(&Some(id)));
-        match maker {
-            Some(node) if matches!(node.operator.as_str(), "Softmax" | "LogSoftmax" | "Sigmoid") => {
-                node.inputs.first().copied().flatten().map_or(output, |id| graph.name(id))
-            }
-            _ => output,
-        }
+        let id = graph.value(output)?;
+        let maker = graph.nodes.iter().find(|node| node.outputs.first() == Some(&Some(id)) && !node.is_ml)?;
+        let operator = maker.operator.as_str();
+        let before = maker.inputs.first().copied().flatten()?;
+        matches!(operator, "Softmax" | "LogSoftmax" | "Sigmoid").then(|| (operator, graph.name(before)))
     }
 }
 

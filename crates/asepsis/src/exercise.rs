@@ -2,6 +2,7 @@
 
 mod cli;
 mod follow;
+mod harden;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub fn run(place: &Place, person: &str, verb: &ExerciseVerb, format: Format) -> 
         ExerciseVerb::List => list(format),
         ExerciseVerb::Explain { name } => explain(name, format),
         ExerciseVerb::Run(arguments) => exercise(place, person, arguments, format),
+        ExerciseVerb::Harden(arguments) => harden::harden(place, arguments, format),
         ExerciseVerb::Show { scorecard, html } => show(&read_card(scorecard)?, html.as_deref(), None, format),
         ExerciseVerb::Compare { first, second } => compared(first, second, format),
     }
@@ -60,7 +62,7 @@ fn list(format: Format) -> anyhow::Result<u8> {
         "WHAT IT IS FOR",
     ]);
     for suite in &suites {
-        let parts = suite.steps.len() + suite.conditions.len() + suite.changes.len();
+        let parts = suite.steps.len() + suite.conditions.len() + suite.changes.len() + suite.studies.len();
         let (version, steps, samples) =
             (suite.version.to_string(), parts.to_string(), suite.samples.to_string());
         table.add_row([&suite.name, &version, &steps, &samples, &suite.purpose]);
@@ -174,6 +176,22 @@ fn explain_disturbed(suite: &attack::suite::Suite) {
             change.boxes_max
         );
     }
+    print!("{}", studies(suite));
+}
+
+/// The studies of a suite, one line each.
+fn studies(suite: &attack::suite::Suite) -> String {
+    if suite.studies.is_empty() {
+        return String::new();
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING).set_header(["STUDY", "ATTACK", "FOR", "RECIPE", "ROWS"]);
+    for study in &suite.studies {
+        let subject = format!("{:?}", study.subject).to_lowercase();
+        let recipe = study.recipe.network.map_or("by the rows", attack::suite::study::Network::as_str);
+        table.add_row([&study.label, &study.attack, &subject, recipe, &study.recipe.rows.to_string()]);
+    }
+    format!("{table}\n")
 }
 
 fn read_card(path: &Path) -> anyhow::Result<Scorecard> {
@@ -201,7 +219,7 @@ fn compared(first: &Path, second: &Path, format: Format) -> anyhow::Result<u8> {
                 Format::Json => print!("{}", pretty(&both)?),
                 _ => print!("{}", exercise::compare_text(&a.subject.kind, &both)),
             }
-            Ok(u8::from(both.points.iter().any(|p| p.word() == "worse")))
+            Ok(u8::from(both.worse()))
         }
         Err(differs) => {
             bail!("the scorecards come from unequal suites and are not compared:\n  {}", differs.join("\n  "))
@@ -255,6 +273,14 @@ fn keep(place: &Place, person: &str, arguments: &RunArguments, card: &Scorecard)
     let Some(system) = arguments.system.as_ref().filter(|_| !arguments.no_evidence) else { return Ok(()) };
     let file = place.dir.join("exercises").join(format!("{system}-{}.json", card.suite.name));
     scan::write(Some(&file), &pretty(card)?)?;
+    if card.rows.is_empty() && !card.studies.is_empty() {
+        // Evidence of an exercise stands for attacks on the model; studies alone would hide that none was run.
+        eprintln!(
+            "the scorecard is in {}; no evidence was made of it, because no attack on the model was run",
+            file.display()
+        );
+        return Ok(());
+    }
     let command = Command::ExerciseKeep { system: system.clone(), scorecard: file };
     let reply =
         local::ask(place, person, command).context("the exercise is done, but its evidence was not kept")?;

@@ -207,6 +207,12 @@ pub trait Trained: Gradients {
     fn features(&mut self) -> Option<&mut dyn Gradients> {
         None
     }
+
+    /// The model as an ONNX file that takes values in units: `value = low + unit × span`, one pair for all values of a row or one for each. `None` when it
+    /// cannot be written.
+    fn onnx(&self, _low: &[f32], _span: &[f32]) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// Trains small models. The same data and seed give the same model, whatever the number of threads.

@@ -76,6 +76,7 @@ pub(crate) fn evidence(bench: &Bench<'_>, card: &Scorecard, digest: Digest) -> E
         metrics.insert(name, Metric::ratio(worst.robust.all.share));
     }
     disturbed(card, &mut metrics);
+    super::studies::figures(card, &mut metrics);
     let parameters = BTreeMap::from([
         ("suite".to_owned(), format!("{} {}", card.suite.name, card.suite.version)),
         ("suite_digest".to_owned(), card.suite_digest.clone()),
@@ -173,6 +174,10 @@ fn outcome(subjects: &[Subject], card: &Scorecard) -> Outcome {
             text,
             "see the scorecard for whom it hits and what to do",
         ));
+    }
+    for (label, severity, text) in super::studies::findings(card) {
+        let advice = "see the scorecard for the dose, the queries or the rate, and what to do";
+        findings.push(finding(check, severity, Location::named(label.as_str()), text, advice));
     }
     Outcome::from_findings(findings)
 }

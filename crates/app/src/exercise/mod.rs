@@ -5,11 +5,13 @@ mod conditions;
 mod data;
 mod evidence;
 mod exhibit;
+mod harden;
 mod open;
 mod page;
 mod remote;
 mod sarif;
 mod state;
+mod studies;
 mod suites;
 mod text;
 mod victim;
@@ -32,6 +34,7 @@ pub use data::Reading;
 pub(crate) use evidence::evidence as evidence_of;
 pub use evidence::keep;
 pub(crate) use evidence::keep_bytes;
+pub use harden::{Certificate, Hardened, Hardening, Method, harden};
 pub use page::{page as scorecard_html, policy as scorecard_policy};
 pub use remote::Address;
 pub use sarif::sarif as scorecard_sarif;
@@ -101,10 +104,17 @@ pub struct Request {
 /// [`AppError`] for what cannot be attacked at all. What fails on the way ends in the scorecard, with what was finished before.
 pub fn run(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -> Result<Scorecard, AppError> {
     let opened = open::open(request, watch, handle)?;
+    run_on(request, opened, watch)
+}
+
+/// Runs an exercise on what is opened.
+fn run_on(request: &Request, opened: Opened, watch: &Arc<dyn Watch>) -> Result<Scorecard, AppError> {
     for note in &opened.rows.notes {
         watch.event(Event::Note(note.clone()));
     }
     let (samples, clean) = gather(request, &opened, watch)?;
+    let chosen: Vec<usize> = samples.iter().map(|s| s.row).collect();
+    let bench = studies::Bench::open(request, &opened, &chosen)?;
     let chunks = chunks_of(&opened, &samples, |s| s.seen == Some(s.label));
     let whole =
         if request.suite.conditions.is_empty() { Vec::new() } else { chunks_of(&opened, &samples, |_| true) };
@@ -123,7 +133,9 @@ pub fn run(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -> Result
         samples: &samples,
     };
     let ended = work::Worked::run(&work, &state, watch)?;
-    if let (Some(why), None) = (ended.inapplicable(), &ended.why) {
+    let studied = bench.run(&state, watch, ended.why.is_some())?;
+    if let (Some(why), None, None) = (studied.inapplicable(ended.inapplicable()), &ended.why, &studied.ended)
+    {
         return Err(bad(format!(
             "nothing of the suite `{}` applies to this target: {why}",
             request.suite.name
@@ -131,10 +143,11 @@ pub fn run(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -> Result
     }
     let exhibits = exhibit::choose(&opened, request, &samples, &ended.pieces);
     let shown = conditions::shown(&opened, request, &samples, &ended.changes);
-    if ended.why.is_none() && !ended.failed() {
+    let finished = studied.ended.is_none() && studied.faults.is_empty();
+    if finished && ended.why.is_none() && !ended.failed() {
         state.remove();
     }
-    Ok(assemble(Assembly {
+    let mut card = assemble(Assembly {
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         subject: subject(request, &opened, samples.len()),
         suite: request.suite.clone(),
@@ -148,7 +161,9 @@ pub fn run(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -> Result
         shown,
         ended: ended.why,
         exhibits,
-    }))
+    });
+    attack::scorecard::study::add(&mut card, studied);
+    Ok(card)
 }
 
 /// The samples, and what the model says of them without an attack.

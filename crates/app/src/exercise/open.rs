@@ -42,7 +42,7 @@ pub(super) fn open(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -
     }
 }
 
-fn name(path: &Path) -> String {
+pub(super) fn name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
 }
 
@@ -51,7 +51,7 @@ fn read(path: &Path, max: u64) -> Result<Vec<u8>, AppError> {
 }
 
 /// Loads a model; an operator that is not covered is named with its place.
-fn load(path: &Path, max: u64) -> Result<(runtime::Model, Digest), AppError> {
+pub(super) fn load(path: &Path, max: u64) -> Result<(runtime::Model, Digest), AppError> {
     let bytes = read(path, max)?;
     let model = runtime::Model::load(&bytes, &runtime::Limits::default())
         .map_err(|e| bad(format!("`{}` cannot be loaded: {e}", name(path))))?;
@@ -75,7 +75,7 @@ fn wanted(model: &runtime::Model) -> Wanted {
     }
 }
 
-fn local(
+pub(super) fn local(
     request: &Request,
     model: &runtime::Model,
     digest: Digest,

@@ -30,7 +30,7 @@ pub fn sarif(card: &Scorecard) -> Value {
         .chain(&card.warnings)
         .map(|n| json!({ "level": "warning", "message": { "text": format!("{}: {}", n.about, n.text) } }))
         .collect();
-    json!({
+    let mut log = json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
@@ -48,7 +48,9 @@ pub fn sarif(card: &Scorecard) -> Value {
             "results": results,
             "properties": { "suite": card.suite.name, "suiteDigest": card.suite_digest, "seed": card.suite.seed },
         }],
-    })
+    });
+    super::studies::sarif(card, &mut log);
+    log
 }
 
 /// Id of the search for the least plausible change.

@@ -119,6 +119,24 @@ impl State {
         std::fs::rename(&beside, &file).map_err(AppError::files("cannot write", &file))
     }
 
+    /// Something else that was finished before, under a name of its own.
+    pub(super) fn read_named<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let file = self.folder.as_ref()?.join(format!("{name}.json"));
+        if std::fs::metadata(&file).ok()?.len() > PIECE_BYTES_MAX {
+            return None;
+        }
+        serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+    }
+
+    /// Keeps something under a name of its own.
+    pub(super) fn write_named<T: serde::Serialize>(&self, name: &str, value: &T) -> Result<(), AppError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let (beside, file) = (folder.join(format!("{name}.part")), folder.join(format!("{name}.json")));
+        let bytes = serde_json::to_vec(value).map_err(|e| AppError::Internal(e.to_string()))?;
+        std::fs::write(&beside, bytes).map_err(AppError::files("cannot write", &beside))?;
+        std::fs::rename(&beside, &file).map_err(AppError::files("cannot write", &file))
+    }
+
     /// Throws everything away, when the exercise is complete.
     pub(super) fn remove(&self) {
         if let Some(folder) = &self.folder {

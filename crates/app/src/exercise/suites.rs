@@ -102,6 +102,13 @@ pub fn read(named: &str, text: &str) -> Result<Suite, AppError> {
                     nearest_name(typed, names).map_or_else(String::new, |n| format!(": did you mean `{n}`?"));
                 format!("{error}{hint}; `asepsis exercise list` shows all")
             }
+            SuiteError::UnknownName { typed, known, .. } => {
+                let hint = nearest_name(typed, known.iter().copied()).map_or_else(
+                    || format!("; there are {}", known.join(", ")),
+                    |n| format!(": did you mean `{n}`?"),
+                );
+                format!("{error}{hint}")
+            }
             SuiteError::Meaning { .. } => error.to_string(),
         };
         bad(format!("suite `{named}`: {said}"))

@@ -57,6 +57,7 @@ pub fn scorecard(card: &Scorecard) -> String {
     least(card, &mut out);
     conditions(card, &mut out);
     changes(card, &mut out);
+    super::studies::text(card, &mut out);
     let mut list = |title: &str, notes: &[attack::scorecard::Note]| {
         if !notes.is_empty() {
             let _ = writeln!(out, "\n{title}");
@@ -222,5 +223,6 @@ pub fn compared(kind: &str, both: &Comparison) -> String {
             count(point.gained)
         );
     }
+    super::studies::compared(both, &mut out);
     out
 }

@@ -16,6 +16,8 @@ pub enum ExerciseVerb {
     },
     /// Attack a model and write its scorecard
     Run(Box<RunArguments>),
+    /// Train a hardened model, write it as ONNX, and compare it with the plain one
+    Harden(Box<super::harden::HardenArguments>),
     /// Show a scorecard again, or make its page
     Show {
         /// Scorecard, as `run --format json` writes it

@@ -54,7 +54,11 @@ impl Default for Smoothing {
 }
 
 impl Smoothing {
-    fn check(&self) -> Result<(), Fault> {
+    /// Whether these settings make sense.
+    ///
+    /// # Errors
+    /// [`Fault::NotApplicable`] saying what does not.
+    pub fn check(&self) -> Result<(), Fault> {
         let sizes = [self.select, self.certify].iter().all(|n| (1..=SAMPLES_MAX).contains(n));
         if !(self.sigma > 0.0 && self.sigma.is_finite() && self.alpha > 0.0 && self.alpha < 1.0 && sizes) {
             return Err(Fault::NotApplicable(format!(

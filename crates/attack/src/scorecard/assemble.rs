@@ -97,6 +97,7 @@ pub fn assemble(mut given: Assembly) -> Scorecard {
         faults,
         warnings: Vec::new(),
         advice: Vec::new(),
+        studies: Vec::new(),
         exhibits: given.exhibits,
     };
     card.warnings = advice::warnings(&card, &health);

@@ -54,6 +54,16 @@ pub struct Comparison {
     pub differs: Vec<String>,
     /// The points, in order of the suite.
     pub points: Vec<Point>,
+    /// Figures of poisoning, theft and privacy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub studies: Vec<super::study::StudyPoint>,
+}
+
+impl Comparison {
+    /// Whether anything is worse beyond chance.
+    pub fn worse(&self) -> bool {
+        self.points.iter().any(|p| p.word() == "worse") || self.studies.iter().any(|p| p.word() == "worse")
+    }
 }
 
 /// Compares.
@@ -119,7 +129,8 @@ pub fn compare(a: &Scorecard, b: &Scorecard) -> Result<Comparison, Vec<String>> 
         ));
     }
     points.extend(disturbed(a, b, paired));
-    Ok(Comparison { suite: a.suite.digest().to_string(), differs, points })
+    let studies = super::study::compare(&a.studies, &b.studies);
+    Ok(Comparison { suite: a.suite.digest().to_string(), differs, points, studies })
 }
 
 /// Points of conditions and of plausible changes.

@@ -6,6 +6,7 @@ mod assemble;
 mod changes;
 mod compare;
 mod conditions;
+pub mod study;
 
 use std::collections::BTreeMap;
 
@@ -71,6 +72,9 @@ pub struct Scorecard {
     pub warnings: Vec<Note>,
     /// What to do.
     pub advice: Vec<Note>,
+    /// What poisoning, theft and privacy studies showed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub studies: Vec<study::StudyResult>,
     /// Samples shown with what was changed, least change first. Holds patients' values; empty when left out.
     pub exhibits: Vec<Exhibit>,
 }
@@ -299,11 +303,12 @@ impl Scorecard {
         least
     }
 
-    /// Whether any answer was flipped: by an attack, a condition, or a plausible change.
+    /// Whether any answer was flipped, by an attack, a condition, or a plausible change, or any study's attack worked.
     pub fn found(&self) -> bool {
         self.rows.iter().any(|row| row.fell.hits > 0)
             || self.conditions.iter().any(|row| row.lost > 0)
             || self.changes.iter().any(|row| row.flipped.hits > 0)
+            || self.studies.iter().any(|study| study.shown.found())
     }
 }
 

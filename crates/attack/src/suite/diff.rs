@@ -28,6 +28,7 @@ pub fn diff(a: &Suite, b: &Suite) -> Vec<String> {
     }
     listed("condition", &a.conditions, &b.conditions, |c| &c.label, &mut out);
     listed("change", &a.changes, &b.changes, |c| &c.label, &mut out);
+    super::study::diff(&a.studies, &b.studies, &mut out);
     out
 }
 

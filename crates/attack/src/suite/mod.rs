@@ -5,6 +5,7 @@ mod change;
 mod condition;
 mod diff;
 mod parse;
+pub mod study;
 mod work;
 
 use std::collections::BTreeMap;
@@ -57,6 +58,9 @@ pub struct Suite {
     /// Searches for the least plausible change of a patient's row; tables only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<LeastChange>,
+    /// Poisoning, theft and privacy, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub studies: Vec<study::Study>,
 }
 
 /// One attack of a suite.
@@ -136,11 +140,14 @@ pub static SHIPPED: &[(&str, &str)] = shipped![
     "conditions",
     "euclid",
     "least-change",
+    "poisoning",
+    "privacy",
     "queries",
     "quick",
     "rand",
     "standard",
     "tables",
+    "theft",
     "two-class-standard",
 ];
 

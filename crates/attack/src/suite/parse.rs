@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Visitor};
 
 use super::change::{self, CHANGES_MAX, FileChange, LeastChange};
 use super::condition::{self, CONDITIONS_MAX, Condition, FileCondition};
-use super::{BUDGETS_MAX, SAMPLES_MAX, STEPS_MAX, Step, Subject, Suite, settled};
+use super::{BUDGETS_MAX, SAMPLES_MAX, STEPS_MAX, Step, Subject, Suite, settled, study};
 use crate::evasion;
 use crate::norm::Norm;
 
@@ -48,6 +48,18 @@ pub enum SuiteError {
         /// What the attack says.
         message: String,
     },
+    /// A name that is not known.
+    #[error("{place}: there is no {what} `{typed}`")]
+    UnknownName {
+        /// Where.
+        place: String,
+        /// Of what kind it should be.
+        what: &'static str,
+        /// What was typed.
+        typed: String,
+        /// What there is.
+        known: Vec<&'static str>,
+    },
     /// It reads well but says something impossible.
     #[error("{place}: {message}")]
     Meaning {
@@ -79,6 +91,8 @@ struct File {
     conditions: Vec<FileCondition>,
     #[serde(default, rename = "change")]
     changes: Vec<FileChange>,
+    #[serde(default, rename = "study")]
+    studies: Vec<study::FileStudy>,
 }
 
 #[derive(Deserialize)]
@@ -169,14 +183,19 @@ pub fn parse(text: &str) -> Result<Suite, SuiteError> {
         return Err(wrong("keeps-min", "write a share from 0 to 1"));
     }
     let nothing = file.steps.is_empty() && file.conditions.is_empty() && file.changes.is_empty();
-    if nothing || file.steps.len() > STEPS_MAX {
+    if nothing && file.studies.is_empty() || file.steps.len() > STEPS_MAX {
         return Err(wrong(
             "step",
             format!(
-                "a suite has 1 to {STEPS_MAX} steps: add a [[step]] with an attack, a [[condition]] or a [[change]]"
+                "a suite has 1 to {STEPS_MAX} steps: add a [[step]] with an attack, a [[condition]], a [[change]] or a [[study]]"
             ),
         ));
     }
+    if file.studies.len() > study::STUDIES_MAX {
+        return Err(wrong("study", format!("a suite has at most {} studies", study::STUDIES_MAX)));
+    }
+    let studies = file.studies.into_iter().enumerate().map(|(n, one)| study::understand(n + 1, one));
+    let studies = studies.collect::<Result<_, _>>()?;
     let steps = file.steps.into_iter().enumerate().map(|(n, step)| understand(n + 1, step));
     Ok(Suite {
         name: file.name,
@@ -190,6 +209,7 @@ pub fn parse(text: &str) -> Result<Suite, SuiteError> {
         steps: steps.collect::<Result<_, _>>()?,
         conditions: conditions(file.conditions)?,
         changes: changes(file.changes)?,
+        studies,
     })
 }
 

@@ -4,10 +4,12 @@
 //! Normalisations use the statistics that the file holds, and dropout is left out, while training too.
 
 mod architecture;
+mod export;
 mod loss;
 mod optimizer;
 mod parameters;
 mod trainer;
+mod trees;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -18,7 +20,8 @@ use thiserror::Error;
 
 pub use architecture::{Architecture, logistic, mlp, small_cnn};
 pub use optimizer::Optimizer;
-pub use trainer::{Recipe, SmallModels};
+pub use trainer::{Continued, Recipe, SmallModels};
+pub use trees::BoostedTrees;
 
 use crate::error::{LoadError, RunError};
 use crate::grad::tape::{Slots, Tape, Wanted};
@@ -234,6 +237,17 @@ impl Trainable {
     pub fn of(model: &Model, output: &str, weights: Weights) -> Result<Self, TrainError> {
         let logits = model.logits(output).to_owned();
         Self::new(model.graph(), &logits, weights, model.limits(), model.isa())
+    }
+
+    /// As [`Trainable::of`] with the weights of the file, for rows of the unit box: the model's own value is `low + unit × span`.
+    ///
+    /// # Errors
+    /// As [`Trainable::of`].
+    pub fn of_unit(model: &Model, output: &str, low: &[f32], span: &[f32]) -> Result<Self, TrainError> {
+        let logits = model.logits(output).to_owned();
+        let mut graph = model.graph().clone();
+        export::to_units(&mut graph, low, span);
+        Self::new(&graph, &logits, Weights::Kept, model.limits(), model.isa())
     }
 
     /// A fresh network.
@@ -486,12 +500,24 @@ impl Trainable {
         Ok((loss, right))
     }
 
+    /// As [`Trainable::to_onnx`], for a model of the unit box: the file takes values in units, `value = low + unit × span`.
+    pub fn to_onnx_from_units(&self, low: &[f32], span: &[f32]) -> Vec<u8> {
+        let mut graph = self.trained();
+        export::from_units(&mut graph, low, span);
+        writer::model(&graph, "trained")
+    }
+
     /// The model with its present weights as an ONNX file.
     pub fn to_onnx(&self) -> Vec<u8> {
+        writer::model(&self.trained(), "trained")
+    }
+
+    /// The graph with its present weights.
+    fn trained(&self) -> Graph {
         let mut graph = self.graph.clone();
         for (parameter, weight) in self.parameters.iter().zip(&self.weights) {
             graph.initializers.insert(parameter.id, Arc::new(weight.clone()));
         }
-        writer::model(&graph, "trained")
+        graph
     }
 }

@@ -9,6 +9,7 @@ use super::{Architecture, Goal, TrainError, TrainOptions, Trainable, logistic, m
 use crate::error::RunError;
 use crate::grad::Gradient;
 use crate::grad::tape::Wanted;
+use crate::model::Model;
 use crate::tensor::{Dim, ValueInfo};
 
 /// Rows of one pass: their activations stay in the processor's cache.
@@ -102,51 +103,101 @@ impl exercise::Trainer for SmallModels {
         hook: &mut dyn Hook,
     ) -> Result<Box<dyn Trained>, Fault> {
         data.check()?;
-        let refused = |e: TrainError| Fault::Model(format!("the model cannot be trained: {e}"));
-        let mut model = Trainable::fresh(&self.architecture(data)?, seed).map_err(refused)?;
-        let options = TrainOptions { seed, ..self.options.clone() };
-        let (labels, soft) = match data.targets {
-            Targets::Labels(labels) => (labels.to_vec(), None),
-            Targets::Soft(soft) => {
-                let best = |row: &[f32]| attack::access::argmax(row).unwrap_or(0);
-                (soft.chunks_exact(data.space.classes).map(best).collect(), Some(soft))
-            }
-        };
-        let goal = Goal { labels: &labels, soft, weights: data.weights };
-        let steps = (data.len().div_ceil(options.batch.max(1)) * options.epochs) as u64;
-        // A hook's own error does not fit the trainer's type: kept here, and given back after the training has ended with it.
-        let (mut fault, mut step, space, wanted) = (None, 0_u64, data.space, hook.wanted());
-        let mut change = |batch: &mut super::Batch<'_>| {
-            let now = step;
-            step += 1;
-            if !wanted {
-                return Ok(());
-            }
-            let mut live = Live { model: &mut *batch.model, space };
-            let rows = batch.x.as_mut_slice();
-            let given =
-                exercise::Batch { rows, labels: batch.labels, samples: batch.places, step: now, steps };
-            hook.batch(&mut live, given).map_err(|e| {
-                let what = e.to_string();
-                fault = Some(e);
-                RunError::Node { operator: "hook".to_owned(), node: String::new(), what }
-            })
-        };
-        let mut stopped = false;
-        let mut follow = |_: super::Progress| {
-            stopped = data.pace.stop();
-            if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let done = model.train_towards(data.rows, goal, &options, &mut change, &mut follow);
-        if let Some(fault) = fault {
-            return Err(fault);
-        }
-        done.map_err(refused)?;
-        if stopped {
-            return Err(Fault::Stopped);
-        }
-        Ok(Box::new(Small { model, space, features: None }))
+        let model = Trainable::fresh(&self.architecture(data)?, seed).map_err(refused)?;
+        fit(model, &self.options, data, seed, hook)
     }
+}
+
+/// Trains on from the weights of a file, on rows of the unit box.
+#[derive(Debug, Clone)]
+pub struct Continued {
+    /// The model.
+    pub model: Model,
+    /// Its output with the scores: one for each class, or one logit or probability of class 1.
+    pub output: String,
+    /// The model's own value is `low + unit × span`; one pair, or one for each value of a row.
+    pub low: Vec<f32>,
+    /// See `low`.
+    pub span: Vec<f32>,
+    /// How it is trained; its seed is that of each training.
+    pub options: TrainOptions,
+}
+
+impl exercise::Trainer for Continued {
+    fn train(
+        &mut self,
+        data: &Training<'_>,
+        seed: u64,
+        hook: &mut dyn Hook,
+    ) -> Result<Box<dyn Trained>, Fault> {
+        data.check()?;
+        let model = Trainable::of_unit(&self.model, &self.output, &self.low, &self.span).map_err(refused)?;
+        if model.width() != data.space.layout.len() || model.classes() != data.space.classes {
+            return Err(Fault::Shape(format!(
+                "the model takes {} values and tells {} classes apart, the rows have {} and {}",
+                model.width(),
+                model.classes(),
+                data.space.layout.len(),
+                data.space.classes
+            )));
+        }
+        fit(model, &self.options, data, seed, hook)
+    }
+}
+
+fn refused(error: TrainError) -> Fault {
+    Fault::Model(format!("the model cannot be trained: {error}"))
+}
+
+/// Trains a model as `data` says.
+fn fit(
+    mut model: Trainable,
+    options: &TrainOptions,
+    data: &Training<'_>,
+    seed: u64,
+    hook: &mut dyn Hook,
+) -> Result<Box<dyn Trained>, Fault> {
+    let options = TrainOptions { seed, ..options.clone() };
+    let (labels, soft) = match data.targets {
+        Targets::Labels(labels) => (labels.to_vec(), None),
+        Targets::Soft(soft) => {
+            let best = |row: &[f32]| attack::access::argmax(row).unwrap_or(0);
+            (soft.chunks_exact(data.space.classes).map(best).collect(), Some(soft))
+        }
+    };
+    let goal = Goal { labels: &labels, soft, weights: data.weights };
+    let steps = (data.len().div_ceil(options.batch.max(1)) * options.epochs) as u64;
+    // A hook's own error does not fit the trainer's type: kept here, and given back after the training has ended with it.
+    let (mut fault, mut step, space, wanted) = (None, 0_u64, data.space, hook.wanted());
+    let mut change = |batch: &mut super::Batch<'_>| {
+        let now = step;
+        step += 1;
+        if !wanted {
+            return Ok(());
+        }
+        let mut live = Live { model: &mut *batch.model, space };
+        let rows = batch.x.as_mut_slice();
+        let given = exercise::Batch { rows, labels: batch.labels, samples: batch.places, step: now, steps };
+        hook.batch(&mut live, given).map_err(|e| {
+            let what = e.to_string();
+            fault = Some(e);
+            RunError::Node { operator: "hook".to_owned(), node: String::new(), what }
+        })
+    };
+    let mut stopped = false;
+    let mut follow = |_: super::Progress| {
+        stopped = data.pace.stop();
+        if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let done = model.train_towards(data.rows, goal, &options, &mut change, &mut follow);
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    done.map_err(refused)?;
+    if stopped {
+        return Err(Fault::Stopped);
+    }
+    Ok(Box::new(Small { model, space, features: None }))
 }
 
 /// A model in training, as a hook sees it.
@@ -174,6 +225,11 @@ impl Live<'_> {
         let places = out.scores.chunks_mut(ROWS_AT_ONCE * self.space.classes);
         for (part, place) in rows.values().chunks(ROWS_AT_ONCE * rows.width()).zip(places) {
             let scores = self.model.run(part, part.len() / rows.width()).map_err(failed)?;
+            if scores.len() * 2 == place.len() && self.space.classes == 2 {
+                // One logit z stands for the scores [0, z].
+                place.chunks_exact_mut(2).zip(scores).for_each(|(pair, z)| pair.copy_from_slice(&[0.0, *z]));
+                continue;
+            }
             if scores.len() != place.len() {
                 return Err(Fault::Model("the model changed its number of classes".to_owned()));
             }
@@ -195,6 +251,14 @@ impl Live<'_> {
         for (part, values) in rows.values().chunks(ROWS_AT_ONCE * width).enumerate() {
             let first = part * ROWS_AT_ONCE;
             let scores = self.model.run(values, values.len() / width).map_err(failed)?;
+            let one = scores.len() * 2 == values.len() / width * classes && classes == 2;
+            let paired: Vec<f32>;
+            let scores = if one {
+                paired = scores.iter().flat_map(|z| [0.0, *z]).collect();
+                &paired
+            } else {
+                scores
+            };
             let mut slopes = vec![0.0; scores.len()];
             for (at, (row, slope)) in
                 scores.chunks_exact(classes).zip(slopes.chunks_exact_mut(classes)).enumerate()
@@ -204,6 +268,9 @@ impl Live<'_> {
                 if let Some(place) = replies.scores.get_mut(place..place + classes) {
                     place.copy_from_slice(row);
                 }
+            }
+            if one {
+                slopes = slopes.iter().skip(1).step_by(2).copied().collect();
             }
             self.model.tape.backward(&self.model.slots, &slopes, Wanted::Input).map_err(failed)?;
             match self.model.tape.input_gradient() {
@@ -347,5 +414,9 @@ impl Trained for Small {
             self.features = self.cut();
         }
         self.features.as_mut().map(|features| features as &mut dyn Gradients)
+    }
+
+    fn onnx(&self, low: &[f32], span: &[f32]) -> Option<Vec<u8>> {
+        Some(self.model.to_onnx_from_units(low, span))
     }
 }

@@ -5,6 +5,7 @@ mod changes;
 mod chart;
 mod conditions;
 mod picture;
+mod studies;
 mod words;
 
 use std::fmt::Write as _;
@@ -63,6 +64,7 @@ pub fn page(card: &Scorecard) -> String {
     breakdown(card, &mut out);
     conditions::conditions(card, &mut out);
     changes::changes(card, &mut out);
+    studies::studies(card, &mut out);
     cases::cases(card, &mut out);
     notes("Not finished", "warn", &card.faults, &mut out);
     notes("Not run on this model", "", &card.skipped, &mut out);

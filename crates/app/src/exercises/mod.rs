@@ -30,7 +30,7 @@ pub use compare::{Compared, compare};
 pub use list::{Listing, Offer, job, listing, scorecard};
 pub use name::CardId;
 pub use order::{MINUTES_MAX, Order, SAMPLES_MAX};
-pub use receive::{RECEIVED_BYTES_MAX, receive};
+pub use receive::{RECEIVED_BYTES_MAX, checked, receive};
 pub use remove::remove;
 pub use start::{resume, start};
 pub use stop::{end, stop};

@@ -64,7 +64,10 @@ fn bad(text: impl Into<String>) -> AppError {
 }
 
 /// Reads bytes as a scorecard and refuses what does not hold together.
-pub(super) fn checked(bytes: &[u8]) -> Result<Scorecard, AppError> {
+///
+/// # Errors
+/// [`AppError::BadInput`] saying what is wrong, and what to send instead.
+pub fn checked(bytes: &[u8]) -> Result<Scorecard, AppError> {
     if bytes.len() > RECEIVED_BYTES_MAX {
         return Err(bad(format!(
             "the scorecard is larger than {} MiB: leave its pictures out (`asepsis exercise run --no-exhibits`)",

@@ -38,7 +38,7 @@ fn pair(both: &Compared) -> Markup {
 fn one(word: &str, card: &Card, full: &Scorecard) -> Markup {
     html! {
         div {
-            h3 { (word) ": " a href={ "/exercises/" (card.id.as_str()) } { (about(card)) } }
+            h2 { (word) ": " a href={ "/exercises/" (card.id.as_str()) } { (about(card)) } }
             dl class="facts" {
                 div { dt { "Comes" } dd { (source(&card.source)) ", " (moment(card.at)) } }
                 div { dt { "Model" } dd { (full.subject.model) " " code { (ends(&full.subject.model_digest)) } } }
@@ -81,7 +81,7 @@ fn equal(both: &Compared, points: &Comparison) -> Markup {
             }
             (pair(both))
             @if !points.differs.is_empty() {
-                h3 { "What differs beside the figures" }
+                h2 { "What differs beside the figures" }
                 ul class="said" { @for line in points.differs.iter().take(LINES_MAX) { li { (coded(&sentence(line))) } } }
             }
             p class="hint" { a href=(swapped) { "Look at it the other way round" } }
@@ -134,11 +134,11 @@ fn row(kind: &str, point: &Point, paired: bool) -> Markup {
         tr role="row" {
             td role="cell" { @if point.norm.is_none() && point.level.is_none() { "no attack" } @else { (point.label) } }
             td role="cell" { @if let Some(norm) = point.norm { (budget_text(kind, norm, point.epsilon)) " " span class="why" { (norm.as_str()) } } @if let Some(level) = &point.level { (level) } }
-            td role="cell" class="number" { (percent(point.first.share)) }
-            td role="cell" class="number" { (percent(point.second.share)) }
+            td role="cell" class="number" data-label="first" { (percent(point.first.share)) }
+            td role="cell" class="number" data-label="second" { (percent(point.second.share)) }
             td role="cell" { (chip(tone, picture, point.word())) }
             td role="cell" { (signed(point.difference)) " points " span class="why" { "(" (signed(point.interval.0)) " to " (signed(point.interval.1)) ")" } }
-            @if paired { td role="cell" class="number" { (point.lost.unwrap_or(0)) ", " (point.gained.unwrap_or(0)) } }
+            @if paired { td role="cell" class="number" data-label="lost, gained" { (point.lost.unwrap_or(0)) ", " (point.gained.unwrap_or(0)) } }
         }
     }
 }

@@ -51,8 +51,9 @@ pub(crate) const fn measured(norm: Norm) -> &'static str {
 }
 
 fn chart(cards: &[(&str, &Scorecard)], norm: Norm) -> Markup {
-    let lines: Vec<(&str, &str, Line)> =
-        cards.iter().zip(LINES).map(|((name, card), class)| (*name, class, line(card, norm))).collect();
+    let lines = cards.iter().zip(LINES).map(|((name, card), class)| (*name, class, line(card, norm)));
+    // Where a norm was tried on one of them only, the other has nothing but its start.
+    let lines: Vec<(&str, &str, Line)> = lines.filter(|l| l.2.len() > 1).collect();
     let kind = cards.first().map_or("table", |c| c.1.subject.kind.as_str());
     let points = lines.iter().flat_map(|l| &l.2);
     let largest = points.map(|p| p.0).filter(|e| e.is_finite()).fold(f64::MIN_POSITIVE, f64::max);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::{Action, Resource};
 use app::exercises::{Card, CardId, Ended, Job, Source};
-use attack::scorecard::{Note, Row, Scorecard, Worst, budget_text};
+use attack::scorecard::{ConditionRow, Note, Row, Scorecard, Worst, budget_text};
 use maud::{Markup, html};
 
 use super::exercises::{about, button, complete, percent, progress, share, source, state, suite_of};
@@ -232,7 +232,7 @@ fn rows(seen: &Seen) -> Markup {
                                 td role="cell" { a href={ "/catalogue/" (row.attack) } { (row.label) } }
                                 td role="cell" { (budget_text(kind, row.norm, row.epsilon)) " " span class="why" { (row.norm.as_str()) } }
                                 td role="cell" { (share(&row.robust.all)) }
-                                td role="cell" { (row.fell.hits) " of " (row.fell.of) }
+                                td role="cell" data-label="fell" { (row.fell.hits) " of " (row.fell.of) }
                             }
                         }
                     }
@@ -252,29 +252,37 @@ fn conditions(seen: &Seen) -> Markup {
         section id="conditions" class="panel" aria-labelledby="conditions-title" tabindex="-1" hidden[said.is_empty() && rows.is_empty() && changes.is_empty()] {
             header { h2 id="conditions-title" { "Under other conditions" } p class="aside" { "nobody attacks; something goes wrong" } }
             ul class="said" { @for (step, text) in said { li { b { (step) } ": " (text) } } }
-            @if !rows.is_empty() {
-                table class="figures-table" role="table" {
-                    caption class="hidden" { "Share of patients answered rightly, per condition and strength" }
-                    thead role="rowgroup" { tr role="row" {
-                        th scope="col" role="columnheader" { "Condition" }
-                        th scope="col" role="columnheader" { "How strong" }
-                        th scope="col" role="columnheader" { "Right (95 % interval)" }
-                        th scope="col" role="columnheader" { "Patients lost" }
-                    } }
-                    tbody role="rowgroup" {
-                        @for row in rows.iter().take(CONDITIONS_MAX) {
-                            tr role="row" data-key={ "c" (row.condition) "-" (row.level.text()) } {
-                                td role="cell" { a href={ "/catalogue/" (row.family) } { (row.label) } }
-                                td role="cell" { (row.level.text()) }
-                                td role="cell" { (share(&row.right.all)) }
-                                td role="cell" { (row.lost) }
-                            }
+            @if !rows.is_empty() { (condition_table(rows)) }
+            @for change in changes {
+                p class="hint" { (change.label) ": " (change.flipped.hits) " of " (change.flipped.of) " patients flip by a plausible change of their values." }
+            }
+        }
+    }
+}
+
+/// A line per condition: what was right at each strength, and the most patients that one of them cost.
+fn condition_table(rows: &[ConditionRow]) -> Markup {
+    html! {
+        table class="figures-table" role="table" {
+            caption class="hidden" { "Share of patients answered rightly, per condition and strength" }
+            thead role="rowgroup" { tr role="row" {
+                th scope="col" role="columnheader" { "Condition" }
+                th scope="col" role="columnheader" { "Right at each strength" }
+                th scope="col" role="columnheader" { "Patients lost at the most" }
+            } }
+            tbody role="rowgroup" {
+                @for of_one in rows.chunk_by(|a, b| a.condition == b.condition).take(CONDITIONS_MAX) {
+                    @if let Some(first) = of_one.first() {
+                        tr role="row" data-key={ "c" (first.condition) } {
+                            td role="cell" { a href={ "/catalogue/" (first.family) } { (first.label) } }
+                            td role="cell" { @for (n, row) in of_one.iter().enumerate() {
+                                @if n > 0 { " · " }
+                                span class="why" { (row.level.text()) } " " (percent(row.right.all.share))
+                            } }
+                            td role="cell" data-label="lost" { (of_one.iter().map(|r| r.lost).max().unwrap_or(0)) }
                         }
                     }
                 }
-            }
-            @for change in changes {
-                p class="hint" { (change.label) ": " (change.flipped.hits) " of " (change.flipped.of) " patients flip by a plausible change of their values." }
             }
         }
     }
@@ -294,7 +302,7 @@ fn notes(seen: &Seen) -> Markup {
         section id="notes" class="panel" aria-label="What the scorecard says" tabindex="-1" hidden[lists.iter().all(|l| l.1.is_empty())] {
             @for (title, notes) in lists.iter().filter(|l| !l.1.is_empty()) {
                 h2 { (title) }
-                ul class="said" { @for note in notes.iter().take(NOTES_MAX) { li { b { (note.about) } ": " (note.text) } } }
+                ul class="said" { @for note in notes.iter().take(NOTES_MAX) { li { b { (coded(&note.about)) } ": " (coded(&note.text)) } } }
             }
         }
     }

@@ -280,13 +280,28 @@ fn suites(suites: &[Suite]) -> Markup {
                 div class="suite" {
                     input type="radio" name="suite" id={ "suite-" (suite.name) } value=(suite.name) checked[suite.name == "quick"] required;
                     label for={ "suite-" (suite.name) } {
-                        b { (suite.title) } " " span class="why" { (suite.name) ", version " (suite.version) ", " (things(suite.steps.len() as u64, "attack", "attacks")) " on " (things(suite.samples as u64, "sample", "samples")) }
+                        b { (suite.title) } " " span class="why" { (suite.name) ", version " (suite.version) ", " (parts(suite)) " on " (things(suite.samples as u64, "sample", "samples")) }
                         span class="purpose" { (suite.purpose) }
                     }
                 }
             }
         }
     }
+}
+
+/// What a suite is made of, in words.
+fn parts(suite: &Suite) -> String {
+    let counts = [
+        (suite.steps.len(), "attack", "attacks"),
+        (suite.conditions.len(), "condition", "conditions"),
+        (
+            suite.changes.len(),
+            "search for the least plausible change",
+            "searches for the least plausible change",
+        ),
+    ];
+    let counts = counts.into_iter().filter(|c| c.0 > 0);
+    counts.map(|(n, one, many)| things(n as u64, one, many)).collect::<Vec<_>>().join(", ")
 }
 
 fn limits() -> Markup {

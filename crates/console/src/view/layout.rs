@@ -49,7 +49,7 @@ impl Notice {
         (Self::Reviewed, "reviewed", "Review written down as evidence."),
         (Self::Readmitted, "readmitted", "Admission made again. The gate shows what the new evidence says."),
         (Self::Reloaded, "reloaded", "Configuration loaded. Gates and guards follow it from now on."),
-        (Self::Started, "started", "Exercise started. It runs beside the traffic; you may close this page."),
+        (Self::Started, "started", "Exercise started. You may close this page: it needs nobody to watch it."),
         (Self::Stopped, "stopped", "The exercise stops after the piece it works on. What is done is kept."),
         (Self::GoesOn, "goes-on", "The exercise goes on. What was finished is not done again."),
         (Self::Removed, "removed", "Removed. Evidence in the ledger, and the copy that it names, stay."),

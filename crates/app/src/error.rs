@@ -41,7 +41,7 @@ pub enum AppError {
         why: String,
     },
     /// A file or folder cannot be used.
-    #[error("{doing} `{path}`: {cause}")]
+    #[error("{doing} `{path}`: {cause}{}", remedy(cause))]
     Files {
         /// What was tried, as a verb phrase.
         doing: &'static str,
@@ -81,6 +81,19 @@ impl AppError {
     /// Wraps an I/O error with what was tried and on what.
     pub fn files(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         move |cause| Self::Files { doing, path: path.display().to_string(), cause }
+    }
+}
+
+/// What to do when a file or folder cannot be used for a reason that only the user can mend.
+fn remedy(cause: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match cause.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; make room and try again, nothing is lost",
+        ErrorKind::ReadOnlyFilesystem => "; make it writable, or name another data directory with --dir",
+        ErrorKind::PermissionDenied => {
+            "; let the user who runs asepsis own it, or name another data directory with --dir"
+        }
+        _ => "",
     }
 }
 

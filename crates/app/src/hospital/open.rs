@@ -110,21 +110,31 @@ pub(crate) fn private_folder(path: &Path) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Writes a secret file that only its owner can read; fails if it is there already.
+/// Writes a secret file that only its owner can read; fails if it is there already. It is there whole or not at all: a full disk must not leave half a
+/// key behind, which nothing would ever replace.
 ///
 /// # Errors
 /// When the file exists or cannot be written.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), AppError> {
     use std::io::Write as _;
+    let beside = path.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    let mut file = options.open(path).map_err(AppError::files("cannot write", path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(AppError::files("cannot write", path))
+    let made = options
+        .open(&beside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        // A link fails if the name is taken, as it should; renaming, for file systems without links, would not.
+        .and_then(|()| match std::fs::hard_link(&beside, path) {
+            Err(_) if !path.exists() => std::fs::rename(&beside, path),
+            linked => linked,
+        });
+    let _ = std::fs::remove_file(&beside);
+    made.map_err(AppError::files("cannot write", path))
 }
 
 /// 32 bytes from the operating system's random source.

@@ -49,6 +49,74 @@ fn a_reader_who_leaves_is_no_failure_and_lost_output_is() {
     assert!(text(&lost).contains("could not be written"), "{}", text(&lost));
 }
 
+/// A user without rights stands for a folder that is read-only; whoever runs the tests as root becomes nobody for it.
+#[test]
+fn a_folder_that_may_not_be_written_is_said_with_a_remedy() {
+    let dir = hospital();
+    let may = |mode: u32| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    may(0o555);
+    let program = env!("CARGO_BIN_EXE_asepsis");
+    let folder = dir.path().join("data");
+    let arguments = ["--dir", folder.to_str().unwrap(), "--config", "hospital/asepsis.toml", "status"];
+    let own = std::process::Command::new(program).args(arguments).current_dir(dir.path()).output().unwrap();
+    let output = if own.status.success() {
+        std::fs::remove_dir_all(&folder).unwrap();
+        // Copied to where nobody may go.
+        let reachable = dir.path().with_extension("program");
+        std::fs::copy(program, &reachable).unwrap();
+        let output = std::process::Command::new("setpriv")
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(&reachable)
+            .args(arguments)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        std::fs::remove_file(&reachable).unwrap();
+        output
+    } else {
+        own
+    };
+    may(0o755);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("name another data directory with --dir"), "{}", text(&output));
+    assert!(text(&asepsis(dir.path(), &["status"])).contains("breast-mass"));
+}
+
+/// A limit on the size of files stands for a full disk: the same write fails, after a part of it.
+#[test]
+fn a_full_disk_at_the_first_start_leaves_nothing_that_a_second_one_stumbles_over() {
+    let dir = hospital();
+    // Files of 0 blocks: not even a key fits.
+    let full = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" --dir \"$1\" status"])
+        .args([env!("CARGO_BIN_EXE_asepsis"), dir.path().to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(full.status.code(), Some(2), "{}", text(&full));
+    assert!(text(&full).contains("cannot write"), "{}", text(&full));
+    let after = asepsis(dir.path(), &["status"]);
+    assert!(after.status.success() && text(&after).contains("breast-mass"), "{}", text(&after));
+}
+
+#[test]
+fn without_a_folder_the_data_are_where_the_xdg_convention_says() {
+    let dir = hospital();
+    let base = tempfile::tempdir().unwrap();
+    let status = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_asepsis"));
+        command.arg("status").env("XDG_DATA_HOME", base.path()).env_remove("ASEPSIS_DIR").output().unwrap()
+    };
+    let none = status();
+    assert!(text(&none).contains(base.path().join("asepsis").to_str().unwrap()), "{}", text(&none));
+    assert!(text(&none).contains("start with `asepsis up`"), "{}", text(&none));
+    std::fs::rename(dir.path(), base.path().join("asepsis")).unwrap();
+    assert!(text(&status()).contains("breast-mass"));
+    std::fs::create_dir(dir.path()).unwrap();
+}
+
 #[test]
 fn a_taken_port_and_a_second_program_are_said() {
     let dir = hospital();

@@ -282,7 +282,9 @@ fn patient(
         let found = search(target, clinic, (row, label), &settings, pace)?;
         out.queries += found.queries;
         out.left_out = found.refused;
-        if let Some(found) = found.change
+        // A value that goes to the unit box and back can end on the other side of a threshold: what is cheaper than the proof allows is such a case.
+        let allowed = |cost: f64| out.lower.is_none_or(|lower| cost >= lower * (1.0 - 1e-9));
+        if let Some(found) = found.change.filter(|f| allowed(f.cost))
             && best.as_ref().is_none_or(|b| found.cost < b.cost)
         {
             best = Some(found);

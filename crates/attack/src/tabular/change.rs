@@ -16,7 +16,7 @@ domain::catalogue_entry! {
     /// ## What it is
     /// A beam search over features: each step changes one feature to values some measurement errors away (or to another code), repairs the row by the rulebook, and
     /// keeps the rows that lose most margin for their cost. Where the model gives gradients, rows along them join the search. Found rows are then made cheaper:
-    /// values go back towards the patient's, one by one and in exchange for others, while the class stays wrong. Every row that is asked keeps the rulebook.
+    /// values go back towards the patient's, all together, one by one and in exchange for others, while the class stays wrong. Every row that is asked keeps the rulebook.
     ///
     /// ## Why it matters in care
     /// "This patient's answer turns over if creatinine is measured one error higher" is a statement that a clinician can judge, and the list of such patients is where a
@@ -207,8 +207,8 @@ pub fn least_change(
 
 /// A row with its price and what the model said.
 #[derive(Debug, Clone)]
-struct Priced {
-    row: Vec<f32>,
+pub(super) struct Priced {
+    pub(super) row: Vec<f32>,
     cost: f64,
     margin: f32,
     class: usize,
@@ -221,14 +221,9 @@ const CODES_MAX: usize = 64;
 /// Rounds of making a found row cheaper.
 const REFINEMENTS: usize = 40;
 /// Parts of the room that is left under the present best price, to which another value is moved.
-const PARTS: [f64; 11] = [0.99, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.04];
+pub(super) const PARTS: [f64; 11] = [0.99, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.04];
 /// No value is moved by more errors than this.
 const ROOM_MAX: f64 = 1e6;
-/// Radii, in measurement errors, of the walks along the gradient.
-const RADII: [f64; 6] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
-/// Steps of each such walk.
-const STEPS: usize = 12;
-
 /// Values of a feature that are tried, beside the patient's.
 fn reachable(at: f32, column: &crate::tabular::rulebook::Column) -> Vec<f32> {
     if column.immutable {
@@ -248,14 +243,17 @@ fn reachable(at: f32, column: &crate::tabular::rulebook::Column) -> Vec<f32> {
     values
 }
 
-struct Search<'a, 'm> {
-    oracle: Oracle<'a, 'm>,
-    book: &'a Rulebook,
-    before: &'a [f32],
-    axes: Vec<crate::tabular::exact::Axis>,
+/// One search for one patient.
+pub(super) struct Search<'a, 'm> {
+    pub(super) oracle: Oracle<'a, 'm>,
+    pub(super) book: &'a Rulebook,
+    /// The patient's row.
+    pub(super) before: &'a [f32],
+    pub(super) axes: Vec<crate::tabular::exact::Axis>,
     values: Vec<Vec<f32>>,
-    settings: &'a Settings,
-    best: Option<Priced>,
+    pub(super) settings: &'a Settings,
+    /// The cheapest row of another class so far.
+    pub(super) best: Option<Priced>,
 }
 
 impl Search<'_, '_> {
@@ -263,12 +261,13 @@ impl Search<'_, '_> {
         total(self.settings.norm, self.axes.iter().zip(row).map(|(axis, v)| axis.price(*v)))
     }
 
-    fn limit(&self) -> f64 {
+    /// Cost of the best row; infinite without one.
+    pub(super) fn limit(&self) -> f64 {
         self.best.as_ref().map_or(f64::INFINITY, |b| b.cost)
     }
 
     /// Repairs, prices and asks rows; those of another class that are cheaper become the best. Gives back what still has the class.
-    fn try_rows(&mut self, wanted: impl Iterator<Item = Vec<f32>>) -> Result<Vec<Priced>, Fault> {
+    pub(super) fn try_rows(&mut self, wanted: impl Iterator<Item = Vec<f32>>) -> Result<Vec<Priced>, Fault> {
         let mut seen = std::collections::BTreeSet::new();
         let mut rows = Vec::new();
         let mut costs = Vec::new();
@@ -335,44 +334,6 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    /// Walks along the gradient in units of error, at growing radii, until the class turns over.
-    fn follow_gradients(&mut self, pace: &dyn Pace) -> Result<(), Fault> {
-        for radius in RADII {
-            let mut row = self.before.to_vec();
-            for _ in 0..STEPS {
-                if pace.stop() {
-                    return Ok(());
-                }
-                let Some(slope) = self.oracle.slope(&row)? else { return Ok(()) };
-                row = self.uphill(&row, &slope, radius);
-                self.try_rows(std::iter::once(row.clone()))?;
-                if self.best.is_some() {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A step of a quarter of `radius` along the slope, each value by its error, kept within `radius` errors of the patient.
-    fn uphill(&self, row: &[f32], slope: &[f64], radius: f64) -> Vec<f32> {
-        let errors: Vec<f64> =
-            self.book.columns().iter().map(|c| if c.immutable { 0.0 } else { c.error }).collect();
-        let length = slope.iter().zip(&errors).map(|(g, e)| (g * e).powi(2)).sum::<f64>().sqrt().max(1e-300);
-        let mut change: Vec<f64> = Vec::with_capacity(row.len());
-        for (((v, b), g), e) in row.iter().zip(self.before).zip(slope).zip(&errors) {
-            let now = if *e > 0.0 { (f64::from(*v) - f64::from(*b)) / e } else { 0.0 };
-            change.push(now + 0.25 * radius * g * e / length);
-        }
-        let far = change.iter().map(|c| c * c).sum::<f64>().sqrt();
-        let keep = if far > radius { radius / far } else { 1.0 };
-        let ends = self.book.columns().iter();
-        let moved = self.before.iter().zip(&change).zip(&errors).zip(ends);
-        moved
-            .map(|(((b, c), e), column)| single((f64::from(*b) + c * keep * e).clamp(column.min, column.max)))
-            .collect()
-    }
-
     /// Makes the best row cheaper while it can.
     fn refine(&mut self, pace: &dyn Pace) -> Result<(), Fault> {
         for _ in 0..REFINEMENTS {
@@ -386,6 +347,7 @@ impl Search<'_, '_> {
             for at in &changed {
                 self.back(&best.row, *at, &mut wanted);
             }
+            self.shrink(&best.row, &mut wanted);
             self.try_rows(wanted.into_iter())?;
             if self.limit() < best.cost {
                 continue;

@@ -12,6 +12,7 @@ mod forest;
 mod oracle;
 mod relation;
 mod rulebook;
+mod walks;
 
 use domain::Entry;
 

@@ -21,7 +21,7 @@ pub(super) fn conditions(card: &Scorecard, out: &mut String) {
     let mut means: Vec<&ConditionMean> = card.condition_means.iter().collect();
     let cost = |m: &ConditionMean| m.difference.unwrap_or(f64::INFINITY);
     means.sort_by(|a, b| cost(a).total_cmp(&cost(b)).then(a.condition.cmp(&b.condition)));
-    out.push_str("<section><h2>Everyday conditions</h2><p>Nobody attacks here: the same patients, as cameras, archives, laboratories and people deliver them on a bad day. The share still answered rightly, the costliest condition first; the darker a cell, the more is lost.");
+    out.push_str("<section><h2>Everyday conditions</h2><p>Nobody attacks here: the same patients, as cameras, archives, laboratories and people deliver them on a bad day. The share still answered rightly, the costliest condition first; the stronger the colour of a cell, the more is lost.");
     undisturbed(card, out);
     out.push_str("</p>");
     chart(card, &means, out);

@@ -17,6 +17,8 @@ const CARD_BYTES_MAX: u64 = 64 << 20;
 const ROLES: [SubjectRole; 3] = [SubjectRole::Model, SubjectRole::Reference, SubjectRole::Inputs];
 /// Most figures of one piece of evidence.
 const FIGURES_MAX: usize = 40;
+/// Loss of accuracy from which on a condition is named.
+const CONDITION_COST: f64 = 0.1;
 /// Most conditions named in one piece of evidence.
 const CONDITIONS_MAX: usize = 10;
 
@@ -115,6 +117,26 @@ fn disturbed(card: &Scorecard, metrics: &mut BTreeMap<String, Metric>) {
     }
 }
 
+/// Conditions that cost a tenth of the answers on average, the costliest first, in words.
+fn costly(card: &Scorecard) -> Vec<(String, &str)> {
+    let mut worst: Vec<_> = card
+        .condition_means
+        .iter()
+        .filter_map(|m| Some((m.difference?, m.right?, m)))
+        .filter(|(difference, ..)| *difference <= -CONDITION_COST)
+        .collect();
+    worst.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.2.condition.cmp(&b.2.condition)));
+    let words = |(difference, right, mean): (f64, f64, &'_ attack::scorecard::ConditionMean)| {
+        format!(
+            "under `{}` accuracy is {:.1} % on average, {:.1} points less than undisturbed",
+            mean.label,
+            100.0 * right,
+            -100.0 * difference
+        )
+    };
+    worst.into_iter().take(CONDITIONS_MAX).map(|w| (words(w), w.2.label.as_str())).collect()
+}
+
 /// Clean when it is complete and enough stood; what fell within a budget is a finding in any case, and shuts no gate by itself.
 fn outcome(subjects: &[Subject], card: &Scorecard) -> Outcome {
     let check = &checks::EXERCISE;
@@ -157,6 +179,10 @@ fn outcome(subjects: &[Subject], card: &Scorecard) -> Outcome {
             warning.text.clone(),
             "read the scorecard before trusting its figures",
         ));
+    }
+    for (text, label) in costly(card) {
+        let advice = "see the scorecard for whom it hits and what to do";
+        findings.push(finding(check, Severity::Low, Location::named(label), text, advice));
     }
     let fell = card.worst.iter().filter(|w| w.robust.all.share < card.clean.all.share && w.robust.all.of > 0);
     for worst in fell.take(FIGURES_MAX) {

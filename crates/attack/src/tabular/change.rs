@@ -481,6 +481,19 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_of_the_errors_is_spread_over_all_values() {
+        let columns = ["a", "b", "c", "d"].map(|n| column(n, FeatureKind::Real, 0.0, 10.0, 0.0, 0.5));
+        let book = Rulebook::of(columns.to_vec(), vec![]);
+        // The sum lacks 4.0: two errors of 0.5 in each of four values.
+        let mut model = linear(&[1.0; 4], -1.6);
+        let settings = Settings { norm: Norm::Linf, ..Settings::default() };
+        let mut shown = Shown::Gradients(&mut model);
+        let found = least_change(&mut shown, &scale(&book), &book, &[3.0; 4], 0, &settings, &Quiet).unwrap();
+        let change = found.change.unwrap();
+        assert!(change.cells.len() == 4 && (1.999..2.1).contains(&change.cost), "{change:?}");
+    }
+
+    #[test]
     fn a_row_that_breaks_its_own_rules_is_refused_with_the_reason() {
         let book = ward();
         let mut row = PATIENT;

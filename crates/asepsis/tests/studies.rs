@@ -97,13 +97,28 @@ fn what_was_ended_goes_on_and_gives_the_same_scorecard() {
     let dir = with(slow);
     let whole = cytology(dir.path(), &["--format", "json"]);
     let (model, data) = (example("models/wdbc_mlp.onnx"), example("data/wdbc.csv"));
-    let all = ["exercise", "run", "--model", &model, "--data", &data, "--suite", "s.toml", "--format", "json", "--threads", "1"];
+    let all = [
+        "exercise",
+        "run",
+        "--model",
+        &model,
+        "--data",
+        &data,
+        "--suite",
+        "s.toml",
+        "--format",
+        "json",
+        "--threads",
+        "1",
+    ];
     let mut child = command(dir.path(), &all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let kept = || -> usize {
         let folders =
             std::fs::read_dir(dir.path().join("cache/asepsis/exercise")).into_iter().flatten().flatten();
         let is_study = |f: &std::fs::DirEntry| f.file_name().to_string_lossy().starts_with("study-00");
-        folders.map(|f| std::fs::read_dir(f.path()).into_iter().flatten().flatten().filter(is_study).count()).sum()
+        folders
+            .map(|f| std::fs::read_dir(f.path()).into_iter().flatten().flatten().filter(is_study).count())
+            .sum()
     };
     while kept() == 0 && child.try_wait().unwrap().is_none() {
         std::thread::yield_now();
@@ -135,7 +150,12 @@ fn studies_that_cannot_be_are_refused_with_what_to_do() {
         ("0.1]", "1.1]", "", "1.1 is no fraction"),
         ("\"trees\"", "\"forest\"", "", "unknown value `forest`"),
         ("feature-trigger", "feature-triger", "", "did you mean `feature-trigger`"),
-        ("kind = \"attribute\"", "kind = \"attribute\"\ncolumns = [\"mean_radus\"]", "", "did you mean `mean_radius`"),
+        (
+            "kind = \"attribute\"",
+            "kind = \"attribute\"\ncolumns = [\"mean_radus\"]",
+            "",
+            "did you mean `mean_radius`",
+        ),
         ("kind = \"theft\"", "kind = \"theft\"\nfractions = [0.1]", "", "`fractions` belongs to poisoning"),
         ("shadows = 4", "shadow = 4", "", "did you mean `shadows`"),
         ("", "", "untrained.csv", "found no training rows"),
@@ -153,12 +173,15 @@ fn studies_that_cannot_be_are_refused_with_what_to_do() {
 
 #[test]
 fn rows_without_splits_are_divided_and_studies_for_other_rows_are_not_run() {
-    let dir = with("[[study]]\nkind = \"poisoning\"\nattack = \"random-label-flip\"\nfractions = [0.3]\nrecipe = \"logistic\"\nepochs = 10\n");
+    let dir = with(
+        "[[study]]\nkind = \"poisoning\"\nattack = \"random-label-flip\"\nfractions = [0.3]\nrecipe = \"logistic\"\nepochs = 10\n",
+    );
     let text = std::fs::read_to_string(example("data/heart_cleveland.csv")).unwrap();
     let cut: Vec<&str> = text.lines().map(|l| &l[..l.rfind(',').unwrap()]).collect();
     std::fs::write(dir.path().join("d.csv"), cut.join("\n")).unwrap();
     let model = example("models/heart_cleveland_gbt.onnx");
-    let all = ["exercise", "run", "--model", &model, "--data", "d.csv", "--suite", "s.toml", "--format", "json"];
+    let all =
+        ["exercise", "run", "--model", &model, "--data", "d.csv", "--suite", "s.toml", "--format", "json"];
     let output = run(dir.path(), &all);
     assert!(said(&output).contains("drawn with the seed"), "{}", said(&output));
     let study = &json(&output)["studies"][0];
@@ -185,7 +208,8 @@ fn python() -> Option<PathBuf> {
 fn a_hardened_perceptron_stands_more_and_its_file_is_never_written_over() {
     let dir = tempfile::tempdir().unwrap();
     let data = example("data/wdbc.csv");
-    let harden = ["exercise", "harden", "--data", &data, "--method", "adversarial-training", "--recipe", "mlp"];
+    let harden =
+        ["exercise", "harden", "--data", &data, "--method", "adversarial-training", "--recipe", "mlp"];
     let more = ["--epsilon", "0.05", "--output", "h.onnx", "--scorecards", "cards", "--format", "json"];
     let all: Vec<&str> = harden.iter().chain(&more).copied().collect();
     let output = run(dir.path(), &all);
@@ -212,11 +236,26 @@ fn a_hardened_perceptron_stands_more_and_its_file_is_never_written_over() {
     assert_eq!(card["worst"], report["after"]["worst"]);
     onnxruntime_agrees(dir.path(), &data, card["clean"]["all"]["hits"].as_u64().unwrap());
     // From that file on, with noise.
-    let on = ["exercise", "harden", "--data", &data, "--method", "smoothing", "--model", "h.onnx", "--output", "s.onnx"];
+    let on = [
+        "exercise",
+        "harden",
+        "--data",
+        &data,
+        "--method",
+        "smoothing",
+        "--model",
+        "h.onnx",
+        "--output",
+        "s.onnx",
+    ];
     let more = ["--certify-rows", "20", "--certify-samples", "500", "--epochs", "2"];
     let output = run(dir.path(), &on.iter().chain(&more).copied().collect::<Vec<_>>());
     assert!(matches!(output.status.code(), Some(0 | 1)), "{}", said(&output));
-    assert!(said(&output).contains("RIGHT AND PROVEN") && said(&output).contains("abstains"), "{}", said(&output));
+    assert!(
+        said(&output).contains("RIGHT AND PROVEN") && said(&output).contains("abstains"),
+        "{}",
+        said(&output)
+    );
 }
 
 /// The file written, in the reference runtime: as many of the first 100 samples right.
@@ -236,7 +275,10 @@ fn onnxruntime_agrees(dir: &Path, data: &str, right: u64) {
         z = s.run(None, {s.get_inputs()[0].name: x})[0]\n\
         print(int((z.argmax(1) == np.array([int(r['label']) for r in turn])).sum()))\n";
     let output = Command::new(python).args(["-c", script, "h.onnx", data]).current_dir(dir).output().unwrap();
-    let seen: u64 = String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or_else(|_| panic!("{}", said(&output)));
+    let seen: u64 = String::from_utf8_lossy(&output.stdout)
+        .trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("{}", said(&output)));
     assert!(seen.abs_diff(right) <= 1, "{seen} right in onnxruntime, {right} here");
 }
 

@@ -187,6 +187,18 @@ pub trait Scores: Labels {
     /// # Errors
     /// [`Fault`] when there are no answers at all.
     fn scores(&mut self, rows: Rows<'_>, out: &mut Replies) -> Result<(), Fault>;
+
+    /// The classes of the highest scores: what [`Labels::labels`] is for a model that shows its scores.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    fn decisions(&mut self, rows: Rows<'_>, out: &mut Vec<Option<usize>>) -> Result<(), Fault> {
+        let mut replies = Replies::default();
+        self.scores(rows, &mut replies)?;
+        out.clear();
+        out.extend((0..rows.len()).map(|at| replies.label(at)));
+        Ok(())
+    }
 }
 
 /// Writes the derivative of the attacker's loss by each score of a row: called with the row's place, its scores, and where to write.
@@ -229,11 +241,7 @@ impl<F: FnMut(usize, &[f32]) -> Result<Option<Vec<f32>>, Fault>> Labels for RowB
     }
 
     fn labels(&mut self, rows: Rows<'_>, out: &mut Vec<Option<usize>>) -> Result<(), Fault> {
-        let mut replies = Replies::default();
-        self.scores(rows, &mut replies)?;
-        out.clear();
-        out.extend((0..rows.len()).map(|at| replies.label(at)));
-        Ok(())
+        self.decisions(rows, out)
     }
 }
 

@@ -349,11 +349,7 @@ impl Labels for Classifier {
     }
 
     fn labels(&mut self, rows: Rows<'_>, out: &mut Vec<Option<usize>>) -> Result<(), Fault> {
-        let mut replies = Replies::default();
-        self.scores(rows, &mut replies)?;
-        out.clear();
-        out.extend((0..rows.len()).map(|at| replies.label(at)));
-        Ok(())
+        self.decisions(rows, out)
     }
 }
 

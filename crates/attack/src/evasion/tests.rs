@@ -34,10 +34,7 @@ impl Labels for Linear {
     }
 
     fn labels(&mut self, rows: Rows<'_>, out: &mut Vec<Option<usize>>) -> Result<(), Fault> {
-        let mut replies = Replies::default();
-        self.scores(rows, &mut replies)?;
-        *out = (0..rows.len()).map(|at| replies.label(at)).collect();
-        Ok(())
+        self.decisions(rows, out)
     }
 }
 

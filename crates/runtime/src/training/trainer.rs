@@ -376,11 +376,7 @@ macro_rules! shown {
             }
 
             fn labels(&mut self, rows: Rows<'_>, out: &mut Vec<Option<usize>>) -> Result<(), Fault> {
-                let mut replies = Replies::default();
-                self.ask(rows, &mut replies)?;
-                out.clear();
-                out.extend((0..rows.len()).map(|at| replies.label(at)));
-                Ok(())
+                self.decisions(rows, out)
             }
         }
 

@@ -76,7 +76,7 @@ impl Search<'_, '_> {
             let now = if *e > 0.0 { (f64::from(*v) - f64::from(*b)) / e } else { 0.0 };
             let up = match g * e {
                 steep if !largest => steep / length,
-                steep if steep == 0.0 => 0.0,
+                0.0 => 0.0,
                 steep => steep.signum(),
             };
             change.push(now + 0.25 * radius * up);

@@ -23,7 +23,7 @@ use crate::{AppError, dataset};
 /// Form of the JSON report.
 const FORM: &str = "asepsis-harden/1";
 /// Radii of the certificate's table, in deviations of the noise.
-const RADII: [f64; 6] = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5];
+const RADII: [f64; 6] = [0.0, 0.5, 1.0, 1.5, 2.0, 2.25];
 /// Largest relative difference between the scores of the file written and those of the model trained.
 const SCORES_APART_MAX: f64 = 1e-3;
 /// Length of a step when training goes on from a file: a tenth of what a fresh model takes.

@@ -2,16 +2,52 @@
 
 use std::sync::Arc;
 
+use super::{TrainError, Trainable, Weights, writer};
 use crate::graph::{Graph, Node, ValueId};
+use crate::model::Model;
 use crate::tensor::{Dim, Tensor, TensorData};
 
+impl Trainable {
+    /// As [`Trainable::of`] with the weights of the file, for rows of the unit box: the model's own value is `low + unit × span`.
+    ///
+    /// # Errors
+    /// As [`Trainable::of`].
+    pub fn of_unit(model: &Model, output: &str, low: &[f32], span: &[f32]) -> Result<Self, TrainError> {
+        let logits = model.logits(output).to_owned();
+        let mut graph = model.graph().clone();
+        to_units(&mut graph, low, span);
+        Self::new(&graph, &logits, Weights::Kept, model.limits(), model.isa())
+    }
+
+    /// As [`Trainable::to_onnx`], for a model of the unit box: the file takes values in units, `value = low + unit × span`.
+    pub fn to_onnx_from_units(&self, low: &[f32], span: &[f32]) -> Vec<u8> {
+        let mut graph = self.trained();
+        from_units(&mut graph, low, span);
+        writer::model(&graph, "trained")
+    }
+
+    /// The model with its present weights as an ONNX file.
+    pub fn to_onnx(&self) -> Vec<u8> {
+        writer::model(&self.trained(), "trained")
+    }
+
+    /// The graph with its present weights.
+    fn trained(&self) -> Graph {
+        let mut graph = self.graph.clone();
+        for (parameter, weight) in self.parameters.iter().zip(&self.weights) {
+            graph.initializers.insert(parameter.id, Arc::new(weight.clone()));
+        }
+        graph
+    }
+}
+
 /// Puts `(x - low) / span` in front: the file takes model units where the graph took the unit box. A span of 0 counts as 1.
-pub(super) fn from_units(graph: &mut Graph, low: &[f32], span: &[f32]) {
+fn from_units(graph: &mut Graph, low: &[f32], span: &[f32]) {
     front(graph, "from_units", [("Sub", low), ("Div", &filled(span))]);
 }
 
 /// Puts `low + unit × span` in front: the graph takes the unit box where it took model units. A span of 0 counts as 1.
-pub(super) fn to_units(graph: &mut Graph, low: &[f32], span: &[f32]) {
+fn to_units(graph: &mut Graph, low: &[f32], span: &[f32]) {
     front(graph, "to_units", [("Mul", &filled(span)), ("Add", low)]);
 }
 

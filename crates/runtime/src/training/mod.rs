@@ -14,7 +14,6 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -237,17 +236,6 @@ impl Trainable {
     pub fn of(model: &Model, output: &str, weights: Weights) -> Result<Self, TrainError> {
         let logits = model.logits(output).to_owned();
         Self::new(model.graph(), &logits, weights, model.limits(), model.isa())
-    }
-
-    /// As [`Trainable::of`] with the weights of the file, for rows of the unit box: the model's own value is `low + unit × span`.
-    ///
-    /// # Errors
-    /// As [`Trainable::of`].
-    pub fn of_unit(model: &Model, output: &str, low: &[f32], span: &[f32]) -> Result<Self, TrainError> {
-        let logits = model.logits(output).to_owned();
-        let mut graph = model.graph().clone();
-        export::to_units(&mut graph, low, span);
-        Self::new(&graph, &logits, Weights::Kept, model.limits(), model.isa())
     }
 
     /// A fresh network.
@@ -498,26 +486,5 @@ impl Trainable {
         }
         self.tape.refresh(&self.weights)?;
         Ok((loss, right))
-    }
-
-    /// As [`Trainable::to_onnx`], for a model of the unit box: the file takes values in units, `value = low + unit × span`.
-    pub fn to_onnx_from_units(&self, low: &[f32], span: &[f32]) -> Vec<u8> {
-        let mut graph = self.trained();
-        export::from_units(&mut graph, low, span);
-        writer::model(&graph, "trained")
-    }
-
-    /// The model with its present weights as an ONNX file.
-    pub fn to_onnx(&self) -> Vec<u8> {
-        writer::model(&self.trained(), "trained")
-    }
-
-    /// The graph with its present weights.
-    fn trained(&self) -> Graph {
-        let mut graph = self.graph.clone();
-        for (parameter, weight) in self.parameters.iter().zip(&self.weights) {
-            graph.initializers.insert(parameter.id, Arc::new(weight.clone()));
-        }
-        graph
     }
 }

@@ -234,7 +234,10 @@ impl Lab<'_> {
         train: &Set,
         result: &mut StudyResult,
     ) -> Result<Option<String>, Fault> {
-        let What::Membership { of, .. } = &study.what else { return Ok(None) };
+        let What::Membership { of, shadows, .. } = &study.what else { return Ok(None) };
+        if (*of, *shadows) == (Member::Model, 0) {
+            result.recipe = "nothing is trained".to_owned();
+        }
         let space = self.ground.space;
         let (pool, member, blind) = match of {
             Member::Model => {

@@ -418,7 +418,7 @@ const TELL_EVERY: u64 = 10;
 
 impl Hook for Told<'_> {
     fn batch(&mut self, model: &mut dyn Gradients, batch: Batch<'_>) -> Result<(), Fault> {
-        if batch.step % TELL_EVERY == 0 {
+        if batch.step.is_multiple_of(TELL_EVERY) {
             let (done, total) = (batch.step, batch.steps);
             self.watch.event(Event::Progress { done, total, step: "training".to_owned() });
         }

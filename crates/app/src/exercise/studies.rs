@@ -119,7 +119,7 @@ fn weight(study: &Study, ground: &Ground) -> u64 {
 
 /// What became of one study.
 enum Ended {
-    Shown(StudyResult, Option<String>),
+    Shown(Box<StudyResult>, Option<String>),
     Skipped(String),
     Failed(String),
 }
@@ -205,7 +205,7 @@ impl Floor<'_> {
         let name = format!("study-{number:02}-{}", self.ground.digest.short());
         let kept: Option<StudyResult> = self.state.read_named(&name);
         let ended = match kept.filter(|k| k.study == number && k.complete) {
-            Some(result) => Ended::Shown(result, None),
+            Some(result) => Ended::Shown(Box::new(result), None),
             None => {
                 let pace = StudyPace { floor: self, at };
                 let lab = lab::Lab {
@@ -215,7 +215,7 @@ impl Floor<'_> {
                     pace: &pace,
                 };
                 match lab.run(number, study) {
-                    Ok((result, fault)) => Ended::Shown(result, fault),
+                    Ok((result, fault)) => Ended::Shown(Box::new(result), fault),
                     Err(Fault::Stopped) => return false,
                     Err(Fault::NotApplicable(why)) => Ended::Skipped(why),
                     Err(other) => Ended::Failed(other.to_string()),
@@ -224,7 +224,7 @@ impl Floor<'_> {
         };
         if let Ended::Shown(result, None) = &ended
             && result.complete
-            && let Err(error) = self.state.write_named(&name, result)
+            && let Err(error) = self.state.write_named(&name, result.as_ref())
         {
             *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             self.halted.store(true, Ordering::Relaxed);
@@ -260,7 +260,7 @@ impl Floor<'_> {
             match ended {
                 Ended::Shown(result, fault) => {
                     out.faults.extend(fault.map(|text| Note { about, text }));
-                    out.results.push(result);
+                    out.results.push(*result);
                 }
                 Ended::Skipped(text) => out.skipped.push(Note { about, text }),
                 Ended::Failed(text) => out.faults.push(Note { about, text }),

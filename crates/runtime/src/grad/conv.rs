@@ -198,8 +198,10 @@ impl Source<'_> {
                 match self.mask {
                     None => middle.copy_from_slice(from),
                     Some(mask) => {
-                        for ((to, d), y) in middle.iter_mut().zip(from).zip(&mask[at..]) {
-                            *to = if *y <= 0.0 { 0.0 } else { *d };
+                        // Both read before one is chosen: with a branch each, which no processor guesses, this took a sixth of a gradient's time.
+                        for ((to, d), y) in middle.iter_mut().zip(from).zip(&mask[at..][..length * block]) {
+                            let (d, y) = (*d, *y);
+                            *to = if y <= 0.0 { 0.0 } else { d };
                         }
                     }
                 }

@@ -64,6 +64,19 @@ impl Scorer {
         Ok(Scored { scores, features })
     }
 
+    /// The outputs as the model gives them, without the activations.
+    ///
+    /// # Errors
+    /// When the model fails.
+    pub(crate) async fn outputs(
+        &self,
+        schema: &InputSchema,
+        rows: usize,
+        values: Vec<f32>,
+    ) -> Result<Vec<Tensor>, AppError> {
+        Ok(self.ask(None, schema, rows, values).await?.0)
+    }
+
     /// For images: the model with the activations before its last layer as one more output.
     fn with_features(&self, schema: &InputSchema) -> Option<runtime::Model> {
         match (self, schema) {

@@ -91,7 +91,7 @@ pub async fn snapshot(hospital: &Hospital, memories: &Memories) -> Result<Snapsh
 }
 
 /// Images are looked at through their activations too; tables have none that help.
-fn local_model(model: &runtime::Model, schema: &domain::InputSchema) -> LocalModel {
+pub fn local_model(model: &runtime::Model, schema: &domain::InputSchema) -> LocalModel {
     if matches!(schema, domain::InputSchema::Image { .. })
         && let Ok(tapped) = LocalModel::with_features(model.clone())
     {

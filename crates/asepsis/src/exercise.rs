@@ -2,7 +2,9 @@
 
 mod cli;
 mod follow;
+mod gate;
 mod harden;
+mod through;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +21,8 @@ use crate::scan::{self, pretty};
 
 pub use cli::{ExerciseVerb, RunArguments};
 
+/// Largest model and data file, bytes.
+const BYTES_MAX: u64 = 2 << 30;
 /// Largest scorecard that is read, bytes.
 const CARD_BYTES_MAX: u64 = 256 << 20;
 
@@ -235,6 +239,9 @@ fn exercise(place: &Place, person: &str, arguments: &RunArguments, format: Forma
     if arguments.budget_time == Some(0) {
         bail!("a budget of 0 seconds does nothing: give 1 or more");
     }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let bytes_max = BYTES_MAX;
+    let gate = through::open(place, arguments, runtime.handle())?;
     let request = Request {
         target: target(place, arguments)?,
         suite,
@@ -255,13 +262,17 @@ fn exercise(place: &Place, person: &str, arguments: &RunArguments, format: Forma
         state: state(place, arguments),
         resume: arguments.resume,
         exhibits_max: if arguments.no_exhibits { 0 } else { arguments.exhibits },
-        bytes_max: 2 << 30,
+        bytes_max,
+        through: gate.as_ref().map(through::Way::request),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let following = Arc::new(follow::Follower::new());
     let watch: Arc<dyn Watch> = Arc::<follow::Follower>::clone(&following);
     let card = exercise::run(&request, &watch, runtime.handle());
     following.end();
+    drop(request);
+    if let Some(gate) = gate {
+        runtime.block_on(gate.stop());
+    }
     let card = card?;
     let code = show(&card, arguments.html.as_deref(), arguments.output.as_deref(), format)?;
     keep(place, person, arguments, &card)?;
@@ -271,7 +282,8 @@ fn exercise(place: &Place, person: &str, arguments: &RunArguments, format: Forma
 /// Evidence of an exercise on a hospital's system goes into its ledger.
 fn keep(place: &Place, person: &str, arguments: &RunArguments, card: &Scorecard) -> anyhow::Result<()> {
     let Some(system) = arguments.system.as_ref().filter(|_| !arguments.no_evidence) else { return Ok(()) };
-    let file = place.dir.join("exercises").join(format!("{system}-{}.json", card.suite.name));
+    let way = if card.gateway.is_some() { "-gateway" } else { "" };
+    let file = place.dir.join("exercises").join(format!("{system}-{}{way}.json", card.suite.name));
     scan::write(Some(&file), &pretty(card)?)?;
     if card.rows.is_empty() && !card.studies.is_empty() {
         // Evidence of an exercise stands for attacks on the model; studies alone would hide that none was run.

@@ -7,6 +7,9 @@ pub trait Pace {
 
     /// `done` of `total` steps of the present piece of work are done.
     fn step(&self, done: u64, total: u64);
+
+    /// A new run on every sample begins at this budget, counted from 0; none: the attack is over, and what is asked from here on is only looked at.
+    fn round(&self, _budget: Option<usize>) {}
 }
 
 /// Never stops, tells nobody.

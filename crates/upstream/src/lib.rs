@@ -2,7 +2,7 @@
 //!
 //! [`Remote`] asks a server of the Open Inference Protocol v2, over REST or gRPC. It sends only what the guards have
 //! let through ([`Remote::infer`]) or what is not a patient's ([`Remote::probe`]), and believes nothing of the answer
-//! before its size, shape and addressee are checked. [`Outbound`] delivers alerts and fetches published files.
+//! before its size, shape and addressee are checked. [`Visitor`] plays clients of our own gateway in exercises. [`Outbound`] delivers alerts and fetches published files.
 //!
 //! No message of this crate holds a patient's value, nor a text that another server wrote about a patient's request.
 
@@ -17,6 +17,7 @@ mod remote;
 mod rest;
 mod s3;
 mod tls;
+mod visitor;
 mod wire;
 
 pub use circuit::{Circuit, CircuitState};
@@ -27,3 +28,4 @@ pub use outbound::{Delivery, Outbound, TRIES_MAX};
 pub use ranged::{Ranged, STRETCH_BYTES_MAX, Signer};
 pub use remote::Remote;
 pub use s3::{Keys, Location as S3Location};
+pub use visitor::{Heard, Reaction, Said, Visitor};

@@ -177,7 +177,7 @@ impl RestClient {
 
 /// A name as one segment of a path (RFC 3986, 3.3): everything but unreserved characters is percent-encoded, so that
 /// a name cannot lead to another address.
-fn segment(name: &str) -> String {
+pub(crate) fn segment(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric()

@@ -326,6 +326,19 @@ pub(crate) fn fit_guards(bench: &Bench<'_>, data: &Dataset, scores: &Scores) -> 
     (bench.evidence(check, &roles, outcome, metrics, parameters), fitted.ok())
 }
 
+/// The guards of `system` as admission fits them: the same rows, settings and seed.
+pub(crate) async fn fit_alone(
+    system: &SystemSettings,
+    scorer: &Scorer,
+    data: &Dataset,
+) -> Result<Fitted, crate::AppError> {
+    let (schema, output) = (&system.schema, &system.output);
+    let fit = reference(&data.fit, &scorer.score(schema, output, &data.fit.inputs).await?);
+    let calibrate = reference(&data.calibrate, &scorer.score(schema, output, &data.calibrate.inputs).await?);
+    detect::fit(&system.guards, schema, &fit, &calibrate, FIT_SEED)
+        .map_err(|e| crate::AppError::BadInput(format!("the guards cannot be fitted: {e}")))
+}
+
 /// V007: tries the guards on held-out clean rows.
 pub(crate) fn try_guards(bench: &Bench<'_>, set: &GuardSet, data: &Dataset, scores: &Scores) -> Evidence {
     let check = &checks::GUARDS_TRIED;

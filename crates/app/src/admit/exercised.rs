@@ -40,6 +40,7 @@ async fn run(hospital: &Hospital, bench: &Bench<'_>) -> Result<Evidence, AppErro
         resume: false,
         exhibits_max: EXHIBITS,
         bytes_max: limits.model_bytes_max.max(limits.reference_bytes_max),
+        through: None,
     };
     let handle = tokio::runtime::Handle::current();
     // It computes and waits for servers: not on a thread that answers others.

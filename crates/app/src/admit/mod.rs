@@ -20,7 +20,7 @@ use crate::scorer::Scorer;
 use crate::{AppError, checks};
 
 use assess::Scores;
-pub(crate) use assess::{Bench, finding};
+pub(crate) use assess::{Bench, finding, fit_alone};
 
 /// What an admission did.
 #[derive(Debug, serde::Serialize)]

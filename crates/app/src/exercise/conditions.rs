@@ -1,7 +1,7 @@
 //! What conditions and least changes need to know of a table: what its columns are, which values a patient can have, and by how much measurements err.
 
 use attack::corruption::{self, Table};
-use attack::scorecard::{ChangeCell, Sample, ShownRows};
+use attack::scorecard::{ChangeCell, Sample, ShownRows, Single};
 use attack::suite::{Answers, ChangePiece, Chunk, Clinic, ConditionPiece, LeastChange};
 use attack::tabular::{Relation, Rulebook, Scale};
 use attack::{Fault, Layout};
@@ -243,6 +243,17 @@ pub(super) fn change_line(request: &Request, at: usize, pieces: &[&ChangePiece])
         format!(", median cost {}", attack::scorecard::errors_text(numeric::median(&mut costs)))
     };
     Some((label, format!("{} of {of} patients flipped{middle}", costs.len())))
+}
+
+/// A piece with what the guards said of its rows, each sent once, in their order; none without a gateway.
+pub(super) fn seen(mut piece: ConditionPiece, words: Option<Vec<Single>>) -> ConditionPiece {
+    let Some(words) = words else { return piece };
+    let mut words = words.into_iter();
+    for level in &mut piece.levels {
+        let of_level = words.by_ref().take(level.samples.len());
+        level.seen_by_guards = Some(of_level.filter(|w| w.blocked || !w.guards.is_empty()).count());
+    }
+    piece
 }
 
 /// A fault as a piece of a condition.

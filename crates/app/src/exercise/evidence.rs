@@ -79,13 +79,20 @@ pub(crate) fn evidence(bench: &Bench<'_>, card: &Scorecard, digest: Digest) -> E
     }
     disturbed(card, &mut metrics);
     super::studies::figures(card, &mut metrics);
-    let parameters = BTreeMap::from([
+    let mut parameters = BTreeMap::from([
         ("suite".to_owned(), format!("{} {}", card.suite.name, card.suite.version)),
         ("suite_digest".to_owned(), card.suite_digest.clone()),
         ("seed".to_owned(), card.suite.seed.to_string()),
         ("access".to_owned(), format!("{:?}", card.subject.access).to_lowercase()),
         ("scorecard".to_owned(), digest.to_string()),
     ]);
+    if let Some(gateway) = &card.gateway {
+        parameters.insert("through".to_owned(), format!("gateway, {} keys a run, limits {}", gateway.keys, gateway.limits));
+        for seen in gateway.rows.iter().take(FIGURES_MAX) {
+            let name = format!("not_past_guards_{}_{}", seen.step, attack::scorecard::trim(seen.epsilon));
+            metrics.insert(name, Metric::ratio(1.0 - seen.slipped.share));
+        }
+    }
     bench.evidence(&checks::EXERCISE, &ROLES, outcome(bench.subjects, card), metrics, parameters)
 }
 

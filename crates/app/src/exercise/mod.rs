@@ -8,12 +8,17 @@ mod exhibit;
 mod harden;
 mod open;
 mod page;
+mod reader;
 mod remote;
 mod sarif;
 mod state;
 mod studies;
 mod suites;
 mod text;
+mod text_through;
+mod through;
+mod through_clean;
+mod through_model;
 mod victim;
 mod watch;
 mod work;
@@ -39,6 +44,7 @@ pub use page::{page as scorecard_html, policy as scorecard_policy};
 pub use remote::Address;
 pub use sarif::sarif as scorecard_sarif;
 pub use suites::{Overrides, load as load_suite, read as read_suite, shipped as shipped_suites};
+pub use through::{Door, Guarded, KEYS_MAX, Room, Through, guarded};
 pub use text::{compared as compare_text, scorecard as scorecard_text};
 pub use watch::{Event, Unwatched, Watch};
 
@@ -96,6 +102,8 @@ pub struct Request {
     pub exhibits_max: usize,
     /// Largest model and data file, bytes.
     pub bytes_max: u64,
+    /// Sent through a gateway with the system's guards, as clients would; none asks the model itself.
+    pub through: Option<Through>,
 }
 
 /// Runs an exercise. Blocks; runs `request.threads` threads of its own. `handle` is for talking to servers.
@@ -112,6 +120,7 @@ fn run_on(request: &Request, opened: Opened, watch: &Arc<dyn Watch>) -> Result<S
     for note in &opened.rows.notes {
         watch.event(Event::Note(note.clone()));
     }
+    let remembered = opened.source.warm(request.suite.seed)?;
     let (samples, clean) = gather(request, &opened, watch)?;
     let chosen: Vec<usize> = samples.iter().map(|s| s.row).collect();
     let bench = studies::Bench::open(request, &opened, &chosen)?;
@@ -143,6 +152,7 @@ fn run_on(request: &Request, opened: Opened, watch: &Arc<dyn Watch>) -> Result<S
     }
     let exhibits = exhibit::choose(&opened, request, &samples, &ended.pieces);
     let shown = conditions::shown(&opened, request, &samples, &ended.changes);
+    let passage = opened.source.passage(&opened.rows, &ended.pieces, remembered, request.suite.seed)?;
     let finished = studied.ended.is_none() && studied.faults.is_empty();
     if finished && ended.why.is_none() && !ended.failed() {
         state.remove();
@@ -161,6 +171,7 @@ fn run_on(request: &Request, opened: Opened, watch: &Arc<dyn Watch>) -> Result<S
         shown,
         ended: ended.why,
         exhibits,
+        passage,
     });
     attack::scorecard::study::add(&mut card, studied);
     Ok(card)

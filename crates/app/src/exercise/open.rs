@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::data::{Rows, Wanted, bad};
 use super::remote::{Address, Server};
+use super::through_model::Post;
 use super::victim::Source;
 use super::{Request, Target, Watch};
 use crate::AppError;
@@ -30,6 +31,15 @@ pub(super) struct Opened {
 
 /// Opens the target.
 pub(super) fn open(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -> Result<Opened, AppError> {
+    let opened = beside(request, watch, handle)?;
+    let Some(through) = &request.through else { return Ok(opened) };
+    let post = Arc::new(Post::new(through, &opened, &probe(&opened.rows), handle)?);
+    let Opened { source, rows, model, model_digest, classes } = opened;
+    Ok(Opened { source: Source::Through { post, beside: Box::new(source) }, rows, model, model_digest, classes })
+}
+
+/// Opens the target itself, whatever stands before it.
+fn beside(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -> Result<Opened, AppError> {
     match &request.target {
         Target::File { model, data } => file(request, model, data),
         Target::Remote { address, token, data } => {

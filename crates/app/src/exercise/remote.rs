@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use attack::evasion::Access;
 use attack::{Fault, Labels, Layout, Replies, Rows, Scores, Space};
-use domain::{DataType, Tensor, TensorData};
+use domain::DataType;
 use tokio::runtime::Handle;
 use upstream::{Remote, UpstreamError};
 
 use super::data::{Wanted, bad};
+use super::reader::{Picked, Reader};
 use super::watch::{Event, Watch};
 use crate::AppError;
 
@@ -21,8 +22,6 @@ const WAITS_MAX: u32 = 12;
 const WAIT_MS: (u64, u64) = (500, 30_000);
 /// How often a wait looks whether it should end.
 const LOOK: Duration = Duration::from_millis(100);
-/// Smallest probability whose logarithm is taken.
-const PROBABILITY_MIN: f32 = 1e-30;
 
 /// Where a model is served: address of the server, name, version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,36 +57,13 @@ impl Address {
     }
 }
 
-/// How the output is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Head {
-    /// One logit per class.
-    Logits,
-    /// One probability per class.
-    Probabilities,
-    /// One logit.
-    OneLogit,
-    /// One probability.
-    OneProbability,
-    /// The class itself.
-    Class,
-}
-
 /// A served model as attacks see it.
 #[derive(Clone)]
 pub(super) struct RemoteModel {
     remote: Arc<Remote>,
     handle: Handle,
     watch: Arc<dyn Watch>,
-    input: String,
-    input_type: DataType,
-    flat: bool,
-    output: Option<String>,
-    head: Head,
-    columns: usize,
-    space: Space,
-    low: Vec<f32>,
-    span: Vec<f32>,
+    reader: Reader,
 }
 
 /// A server before its rows are known.
@@ -126,7 +102,7 @@ impl Server {
     pub(super) fn read(
         self,
         layout: Layout,
-        (low, span): (Vec<f32>, Vec<f32>),
+        ranges: (Vec<f32>, Vec<f32>),
         output: Option<String>,
         probe: &[f32],
     ) -> Result<RemoteModel, AppError> {
@@ -136,43 +112,21 @@ impl Server {
             self.metadata.outputs.iter().find(|o| floats(o)).map(|o| o.name.clone())
         });
         let flat = input.is_some_and(|i| i.shape.len() == 2);
-        let mut model = RemoteModel {
-            input: input.map_or_else(String::new, |i| i.name.clone()),
-            input_type: input.and_then(|i| DataType::parse(&i.datatype)).unwrap_or(DataType::Fp32),
-            remote: self.remote,
-            handle: self.handle,
-            watch: self.watch,
+        let mut reader = Reader::new(
+            input.map_or_else(String::new, |i| i.name.clone()),
+            input.and_then(|i| DataType::parse(&i.datatype)).unwrap_or(DataType::Fp32),
             flat,
-            output: named,
-            head: Head::Logits,
-            columns: 0,
-            space: Space { layout, classes: 2 },
-            low,
-            span,
-        };
+            named,
+            layout,
+            ranges,
+        );
+        let mut model =
+            RemoteModel { remote: self.remote, handle: self.handle, watch: self.watch, reader: reader.clone() };
         let rows = probe.len() / layout.len().max(1);
-        let (values, columns, whole) =
-            model.ask(probe, rows).map_err(|f| AppError::Upstream(f.to_string()))?;
-        model.columns = columns;
-        model.head = guess(&values, columns, whole);
-        model.space.classes = match model.head {
-            Head::Logits | Head::Probabilities => columns,
-            Head::Class => values.iter().fold(2.0_f32, |m, v| m.max(v + 1.0)) as usize,
-            _ => 2,
-        };
+        let picked = model.ask(probe, rows).map_err(|f| AppError::Upstream(f.to_string()))?;
+        reader.learn(&picked);
+        model.reader = reader;
         Ok(model)
-    }
-}
-
-fn guess(values: &[f32], columns: usize, whole: bool) -> Head {
-    let unit = values.iter().all(|v| (0.0..=1.0).contains(v));
-    let sums = || values.chunks_exact(columns.max(1)).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-3);
-    match columns {
-        1 if whole => Head::Class,
-        1 if unit => Head::OneProbability,
-        1 => Head::OneLogit,
-        _ if unit && sums() => Head::Probabilities,
-        _ => Head::Logits,
     }
 }
 
@@ -212,26 +166,24 @@ fn patiently<T, F: Future<Output = Result<T, UpstreamError>>>(
 
 impl RemoteModel {
     pub(super) const fn access(&self) -> Access {
-        if matches!(self.head, Head::Class) { Access::Labels } else { Access::Scores }
+        self.reader.access()
     }
 
     /// The output's values, row-major, their number per row, and whether they are whole numbers by type.
-    fn ask(&self, unit: &[f32], rows: usize) -> Result<(Vec<f32>, usize, bool), Fault> {
-        let width = self.space.layout.len();
+    fn ask(&self, unit: &[f32], rows: usize) -> Result<Picked, Fault> {
+        let width = self.reader.space.layout.len();
         let (mut all, mut per_row, mut whole) = (Vec::new(), 0, false);
         for start in (0..rows).step_by(ROWS_AT_ONCE) {
             let count = ROWS_AT_ONCE.min(rows - start);
             if self.watch.stop() {
                 return Err(Fault::Stopped);
             }
-            let ranges = self.low.iter().cycle().zip(self.span.iter().cycle());
             let part = unit.get(start * width..(start + count) * width).unwrap_or_default();
-            let values: Vec<f32> = part.iter().zip(ranges).map(|(v, (low, span))| low + v * span).collect();
-            let tensor = self.tensor(count, values)?;
+            let tensor = self.reader.tensor(count, part)?;
             let outputs = patiently(&self.handle, self.watch.as_ref(), || {
                 self.remote.probe(std::slice::from_ref(&tensor))
             })?;
-            let (values, columns, is_whole) = self.pick(&outputs, count)?;
+            let (values, columns, is_whole) = self.reader.pick(&outputs, count)?;
             if per_row != 0 && columns != per_row {
                 return Err(Fault::Model(format!(
                     "the server gave {per_row} scores a row and then {columns}: its answers cannot be used"
@@ -240,74 +192,25 @@ impl RemoteModel {
             (per_row, whole) = (columns, is_whole);
             all.extend(values);
         }
-        if self.columns != 0 && per_row != self.columns {
+        let known = self.reader.columns();
+        if known != 0 && per_row != known {
             return Err(Fault::Model(format!(
-                "the server gave {} scores a row and then {per_row}: its answers cannot be used",
-                self.columns
+                "the server gave {known} scores a row and then {per_row}: its answers cannot be used"
             )));
         }
         Ok((all, per_row, whole))
-    }
-
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
-    fn tensor(&self, rows: usize, values: Vec<f32>) -> Result<Tensor, Fault> {
-        let mut shape = vec![rows];
-        match self.space.layout {
-            Layout::Image { channels, height, width } if !self.flat => {
-                shape.extend([channels, height, width])
-            }
-            layout => shape.push(layout.len()),
-        }
-        let data = match self.input_type {
-            DataType::Uint8 => {
-                TensorData::Uint8(values.iter().map(|v| v.round().clamp(0.0, 255.0) as u8).collect())
-            }
-            DataType::Fp64 => TensorData::Fp64(values.iter().map(|v| f64::from(*v)).collect()),
-            DataType::Fp16 => TensorData::Fp16(values),
-            _ => TensorData::Fp32(values),
-        };
-        Tensor::new(self.input.clone(), shape, data).map_err(|e| Fault::Shape(e.to_string()))
-    }
-
-    /// The values of the output that is read, after its shape was checked.
-    fn pick(&self, outputs: &[Tensor], rows: usize) -> Result<(Vec<f32>, usize, bool), Fault> {
-        let chosen = match &self.output {
-            Some(name) => outputs.iter().find(|t| t.name() == name),
-            None => outputs.first(),
-        };
-        let Some(tensor) = chosen else {
-            let names: Vec<&str> = outputs.iter().map(Tensor::name).collect();
-            return Err(Fault::Model(format!(
-                "the server gave no output `{}`, but `{}`",
-                self.output.as_deref().unwrap_or(""),
-                names.join("`, `")
-            )));
-        };
-        let values = tensor.data().to_f32().ok_or_else(|| {
-            Fault::Model(format!("the output `{}` is text: name one with scores by --output", tensor.name()))
-        })?;
-        if tensor.shape().first() != Some(&rows) || values.len() % rows.max(1) != 0 || values.is_empty() {
-            return Err(Fault::Model(format!(
-                "the server was asked about {rows} rows and gave an output of shape {:?}: it lies about its shape, or does not batch",
-                tensor.shape()
-            )));
-        }
-        let whole = !matches!(tensor.data(), TensorData::Fp16(_) | TensorData::Fp32(_) | TensorData::Fp64(_));
-        Ok((values.clone(), values.len() / rows.max(1), whole))
     }
 }
 
 impl Labels for RemoteModel {
     fn space(&self) -> Space {
-        self.space
+        self.reader.space
     }
 
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just above")]
     fn labels(&mut self, rows: Rows<'_>, out: &mut Vec<Option<usize>>) -> Result<(), Fault> {
-        if self.head == Head::Class {
-            let (values, ..) = self.ask(rows.values(), rows.len())?;
-            let class = |v: &f32| (v.fract() == 0.0 && (0.0..=65_535.0).contains(v)).then_some(*v as usize);
-            *out = values.iter().map(class).collect();
+        if self.access() == Access::Labels {
+            let (values, columns, _) = self.ask(rows.values(), rows.len())?;
+            *out = values.chunks_exact(columns.max(1)).map(Reader::class).collect();
             return Ok(());
         }
         let mut replies = Replies::default();
@@ -319,23 +222,14 @@ impl Labels for RemoteModel {
 
 impl Scores for RemoteModel {
     fn scores(&mut self, rows: Rows<'_>, out: &mut Replies) -> Result<(), Fault> {
-        if self.head == Head::Class {
+        if self.access() == Access::Labels {
             return Err(Fault::NotApplicable("the server shows classes only, no scores".to_owned()));
         }
         let (values, columns, _) = self.ask(rows.values(), rows.len())?;
-        out.reset(rows.len(), self.space.classes);
-        let ln = |p: f32| if p.is_nan() { p } else { p.max(PROBABILITY_MIN).ln() };
-        for (row, place) in
-            values.chunks_exact(columns.max(1)).zip(out.scores.chunks_exact_mut(self.space.classes))
-        {
-            let first = row.first().copied().unwrap_or(f32::NAN);
-            match self.head {
-                Head::Logits => place.copy_from_slice(row),
-                Head::Probabilities => place.iter_mut().zip(row).for_each(|(o, p)| *o = ln(*p)),
-                Head::OneLogit => place.copy_from_slice(&[0.0, first]),
-                Head::OneProbability => place.copy_from_slice(&[ln(1.0 - first), ln(first)]),
-                Head::Class => {}
-            }
+        let classes = self.reader.space.classes;
+        out.reset(rows.len(), classes);
+        for (row, place) in values.chunks_exact(columns.max(1)).zip(out.scores.chunks_exact_mut(classes)) {
+            self.reader.scores(row, place);
         }
         Ok(())
     }
@@ -356,14 +250,5 @@ mod tests {
         for text in ["http://h:8000", "http://h/v2/models/", "http://h/v2/models/a/b", "chest"] {
             assert!(Address::parse(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn outputs_are_told_apart() {
-        assert_eq!(guess(&[0.2, 0.8], 2, false), Head::Probabilities);
-        assert_eq!(guess(&[0.2, 0.9], 2, false), Head::Logits);
-        assert_eq!(guess(&[0.2, 0.9], 1, false), Head::OneProbability);
-        assert_eq!(guess(&[-3.0, 0.9], 1, false), Head::OneLogit);
-        assert_eq!(guess(&[1.0, 0.0], 1, true), Head::Class);
     }
 }

@@ -1,6 +1,6 @@
 //! A scorecard as SARIF 2.1.0: one result per attack and budget that flipped an answer, for code hosts and security dashboards.
 
-use attack::scorecard::{ChangeRow, ConditionRow, Row, Scorecard, budget_text, errors_text};
+use attack::scorecard::{ChangeRow, ConditionRow, Row, Scorecard, Seen, budget_text, errors_text};
 use domain::{Entry, Severity};
 use serde_json::{Value, json};
 
@@ -23,7 +23,9 @@ pub fn sarif(card: &Scorecard) -> Value {
     let attacks = card.rows.iter().filter(|r| r.fell.hits > 0).map(|r| result(card, r, &used));
     let conditions = card.conditions.iter().filter(|r| r.lost > 0).map(|r| condition(card, r, &used));
     let changes = card.changes.iter().filter(|r| r.flipped.hits > 0).map(|r| change(card, r, &used));
-    let results: Vec<Value> = attacks.chain(conditions).chain(changes).collect();
+    let slipped = card.gateway.iter().flat_map(|g| &g.rows).filter(|s| s.slipped.hits > 0);
+    let slipped = slipped.filter_map(|s| past_the_guards(card, s, &used));
+    let results: Vec<Value> = attacks.chain(conditions).chain(changes).chain(slipped).collect();
     let notes: Vec<Value> = card
         .faults
         .iter()
@@ -123,6 +125,26 @@ fn severity(card: &Scorecard, row: &Row) -> Severity {
         l if l >= LOSS_HIGH => Severity::Medium,
         _ => Severity::Low,
     }
+}
+
+/// Runs that slipped past the guards, as a result of its own: the model falls, and nobody sees it.
+fn past_the_guards(card: &Scorecard, seen: &Seen, rules: &[&Entry]) -> Option<Value> {
+    let row = card.rows.iter().find(|r| r.step == seen.step && r.epsilon == seen.epsilon)?;
+    let mut out = result(card, row, rules);
+    let text = format!(
+        "{} of {} runs of `{}` within {} ({}) got a wrong answer through the gateway before any guard spoke",
+        seen.slipped.hits,
+        seen.slipped.of,
+        seen.label,
+        budget_text(&card.subject.kind, seen.norm, seen.epsilon),
+        seen.norm.as_str()
+    );
+    let print = format!("{}\0{text}", out["partialFingerprints"]["asepsis/1"]);
+    out["level"] = json!(level(Severity::High));
+    out["message"]["text"] = json!(text);
+    out["properties"]["severity"] = json!(Severity::High.to_string());
+    out["partialFingerprints"]["asepsis/1"] = json!(domain::Digest::of(print.as_bytes()).to_string());
+    Some(out)
 }
 
 fn result(card: &Scorecard, row: &Row, rules: &[&Entry]) -> Value {

@@ -58,6 +58,7 @@ pub fn scorecard(card: &Scorecard) -> String {
     conditions(card, &mut out);
     changes(card, &mut out);
     super::studies::text(card, &mut out);
+    super::text_through::through(card, &mut out);
     let mut list = |title: &str, notes: &[attack::scorecard::Note]| {
         if !notes.is_empty() {
             let _ = writeln!(out, "\n{title}");

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use attack::scorecard::{Assembly, Sample, assemble};
+use attack::evasion::Access;
 use attack::suite::{
     Answers, ChangePiece, Chunk, ConditionPiece, Piece, attack_chunk, change_chunk, condition_chunk,
 };
@@ -172,6 +173,7 @@ struct Piecework<'a, 'b> {
     floor: &'a Floor<'b>,
     label: &'a str,
     counted: AtomicU64,
+    book: Option<Arc<super::through_model::Book>>,
 }
 
 impl Pace for Piecework<'_, '_> {
@@ -185,6 +187,12 @@ impl Pace for Piecework<'_, '_> {
         if now > before {
             self.floor.units.fetch_add(now - before, Ordering::Relaxed);
             self.floor.tell(self.label, false);
+        }
+    }
+
+    fn round(&self, budget: Option<usize>) {
+        if let Some(book) = &self.book {
+            book.round(budget);
         }
     }
 }
@@ -254,7 +262,7 @@ impl Floor<'_> {
             return None;
         }
         // A server that is gone answers the next piece no better.
-        let gone = piece.failed() && matches!(victim, Victim::Remote(_));
+        let gone = piece.failed() && matches!(victim, Victim::Remote(_) | Victim::Through { .. });
         if gone {
             self.broken.store(true, Ordering::Relaxed);
         }
@@ -267,7 +275,7 @@ impl Floor<'_> {
         else {
             return true;
         };
-        let pace = Piecework { floor: self, label: &condition.label, counted: AtomicU64::new(0) };
+        let pace = Piecework { floor: self, label: &condition.label, counted: AtomicU64::new(0), book: None };
         let table = self.work.ward.table.as_ref();
         let piece = match (self.state.read(('c', at, number)), table) {
             (Some(piece), _) => piece,
@@ -279,10 +287,11 @@ impl Floor<'_> {
             },
             (None, table) => {
                 let table = table.and_then(|t| t.as_ref().ok());
+                victim.once();
                 let mut target = victim.target(self.request.labels_only);
                 let seed = self.request.suite.seed;
                 match condition_chunk(at, condition, &mut target, chunk, table, seed, &pace) {
-                    Ok(piece) => piece,
+                    Ok(piece) => conditions::seen(piece, victim.once()),
                     Err(Fault::Stopped) => return false,
                     Err(other) => conditions::failed(at, number, &other),
                 }
@@ -309,14 +318,18 @@ impl Floor<'_> {
         else {
             return true;
         };
-        let pace = Piecework { floor: self, label: &change.label, counted: AtomicU64::new(0) };
+        let pace = Piecework { floor: self, label: &change.label, counted: AtomicU64::new(0), book: None };
         let piece = match (self.state.read(('l', at, number)), clinic) {
             (Some(piece), _) => piece,
             (None, Err(why)) => conditions::refused(at, number, why),
             (None, Ok(clinic)) => {
                 let rows = conditions::clinical(self.opened, self.samples, chunk);
+                victim.begin_runs();
                 let mut target = victim.target(self.request.labels_only);
-                match change_chunk(at, change, &mut target, chunk, &rows, clinic, &pace) {
+                let done = change_chunk(at, change, &mut target, chunk, &rows, clinic, &pace);
+                // Its queries went in runs of their own; the report of sightings is about attacks.
+                victim.sighted();
+                match done {
                     Ok(piece) => piece,
                     Err(Fault::Stopped) => return false,
                     Err(other) => ChangePiece {
@@ -353,16 +366,24 @@ impl Floor<'_> {
         let (Some(step), Some(chunk)) = (self.request.suite.steps.get(at), self.chunks.get(number)) else {
             return true;
         };
-        let pace = Piecework { floor: self, label: &step.label, counted: AtomicU64::new(0) };
+        let book = victim.begin(at, step, chunk);
+        let pace = Piecework { floor: self, label: &step.label, counted: AtomicU64::new(0), book };
         let piece = match self.state.read(('a', at, number)) {
             Some(piece) => piece,
             None => {
                 let fallen = self.fallen(at, number);
                 let seed = self.request.suite.seed;
-                let mut target = victim.target(self.request.labels_only);
+                let needs = attack::evasion::find(&step.attack).map_or(Access::Labels, |r| r.needs);
+                let mut target = victim.target_for(self.request.labels_only, needs);
                 let fell = |sample: usize| fallen.get(&sample).copied();
                 match attack_chunk(at, step, &mut target, chunk, &fell, seed, &pace) {
-                    Ok(piece) => piece,
+                    Ok(mut piece) => {
+                        if let Err(fault) = victim.send_once(needs, &mut piece.nearest) {
+                            piece.fault = Some(fault.to_string());
+                        }
+                        piece.sighted = victim.sighted();
+                        piece
+                    }
                     Err(Fault::Stopped) => return false,
                     Err(other) => {
                         Piece { step: at, chunk: number, fault: Some(other.to_string()), ..Piece::default() }
@@ -425,6 +446,7 @@ impl Floor<'_> {
             shown: attack::scorecard::ShownRows::new(),
             ended: None,
             exhibits: Vec::new(),
+            passage: None,
         });
         let kind = card.subject.kind;
         let rows: Vec<_> = card.rows.into_iter().filter(|r| r.step == at).collect();

@@ -35,6 +35,13 @@ pub enum ExerciseVerb {
     },
 }
 
+/// What stands between attacker and model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Way {
+    /// The gateway with the system's guards.
+    Gateway,
+}
+
 /// What `asepsis exercise run` takes.
 #[derive(Args)]
 #[command(
@@ -74,6 +81,15 @@ pub struct RunArguments {
     /// Go on where the same exercise was ended (Ctrl-C, time, a server that went away)
     #[arg(long)]
     pub resume: bool,
+    /// Send it as clients would, through a gateway with the system's guards (--system), and report what they saw
+    #[arg(long, value_name = "gateway", requires = "system")]
+    pub through: Option<Way>,
+    /// API keys over which each run spreads its queries (--through)
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "through")]
+    pub keys: usize,
+    /// Apply the configured rates and daily budgets of clients as well (--through); else they are lifted, so that the guards alone are measured
+    #[arg(long, requires = "through")]
+    pub client_limits: bool,
     /// Show the attacks decisions only, as a service does that hides its scores
     #[arg(long)]
     pub labels_only: bool,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::changes::{Changes, ShownRows};
 use super::conditions::Conditions;
 use super::{
-    Breakdown, Curve, Exhibit, FORM, Health, Least, Note, Quality, Row, Sample, Scorecard, Share, Subject,
+    Breakdown, Curve, Exhibit, FORM, Health, Least, Note, Passage, Quality, Row, Sample, Scorecard, Share, Subject,
     Worst, advice,
 };
 use crate::evasion::{self, Access, GradientHealth};
@@ -40,6 +40,8 @@ pub struct Assembly {
     pub ended: Option<String>,
     /// What is shown.
     pub exhibits: Vec<Exhibit>,
+    /// How it went through a gateway, where it did.
+    pub passage: Option<Passage>,
 }
 
 /// Makes the scorecard. The order of the pieces does not matter.
@@ -77,6 +79,7 @@ pub fn assemble(mut given: Assembly) -> Scorecard {
             sample.least.push(Least { norm: *norm, distance: *distance, label: label.clone() });
         }
     }
+    let gateway = given.passage.take().map(|p| p.with(&given.suite, &given.pieces));
     let mut card = Scorecard {
         form: FORM.to_owned(),
         tool: given.tool,
@@ -99,6 +102,7 @@ pub fn assemble(mut given: Assembly) -> Scorecard {
         advice: Vec::new(),
         studies: Vec::new(),
         exhibits: given.exhibits,
+        gateway,
     };
     card.warnings = advice::warnings(&card, &health);
     card.advice = advice::advice(&card);
@@ -350,6 +354,7 @@ pub(super) mod tests {
             shown: ShownRows::new(),
             ended: None,
             exhibits: Vec::new(),
+            passage: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Scorecard, Share};
+use super::{Scorecard, Seen, Share};
 use crate::norm::Norm;
 use crate::suite::diff;
 
@@ -93,6 +93,7 @@ pub fn compare(a: &Scorecard, b: &Scorecard) -> Result<Comparison, Vec<String>> 
     differ("rows", a.subject.rows.clone(), b.subject.rows.clone());
     differ("access", format!("{:?}", a.subject.access), format!("{:?}", b.subject.access));
     differ("version of the program", a.tool.clone(), b.tool.clone());
+    differ("sent through", through(a), through(b));
     differ("complete", a.complete.to_string(), b.complete.to_string());
     let paired = a.subject.data_digest == b.subject.data_digest
         && a.samples.len() == b.samples.len()
@@ -129,6 +130,7 @@ pub fn compare(a: &Scorecard, b: &Scorecard) -> Result<Comparison, Vec<String>> 
         ));
     }
     points.extend(disturbed(a, b, paired));
+    sightings(a, b, paired, &mut points);
     let studies = super::study::compare(&a.studies, &b.studies);
     Ok(Comparison { suite: a.suite.digest().to_string(), differs, points, studies })
 }
@@ -155,6 +157,38 @@ fn disturbed(a: &Scorecard, b: &Scorecard, paired: bool) -> Vec<Point> {
         }
     }
     points
+}
+
+/// The way to the model.
+fn through(card: &Scorecard) -> String {
+    card.gateway.as_ref().map_or_else(
+        || "nothing".to_owned(),
+        |g| format!("a gateway with limits {}, {} keys a run", g.limits, g.keys),
+    )
+}
+
+/// Runs that did not slip past the guards, of both: more is better, as with accuracy.
+fn sightings(a: &Scorecard, b: &Scorecard, paired: bool, points: &mut Vec<Point>) {
+    let (Some(one), Some(other)) = (&a.gateway, &b.gateway) else { return };
+    let kept = |seen: &Seen| Share::new(seen.slipped.of - seen.slipped.hits, seen.slipped.of);
+    for seen in &one.rows {
+        let same = other.rows.iter().find(|r| r.step == seen.step && r.epsilon == seen.epsilon);
+        let Some(second) = same else { continue };
+        let only = |of: &Seen, not: &Seen| not.slipped_samples.iter().filter(|s| !of.slipped_samples.contains(s)).count();
+        let (first, second_share) = (kept(seen), kept(second));
+        points.push(Point {
+            label: format!("{}, not past the guards", seen.label),
+            norm: Some(seen.norm),
+            epsilon: seen.epsilon,
+            level: None,
+            first,
+            second: second_share,
+            difference: second_share.share - first.share,
+            interval: newcombe(first, second_share),
+            lost: paired.then(|| only(seen, second)),
+            gained: paired.then(|| only(second, seen)),
+        });
+    }
 }
 
 fn named(name: &str, digest: &str) -> String {

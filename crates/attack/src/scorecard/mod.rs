@@ -6,6 +6,7 @@ mod assemble;
 mod changes;
 mod compare;
 mod conditions;
+mod gateway;
 pub mod study;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use assemble::{Assembly, assemble};
 pub use changes::{ChangeCell, ChangeLevel, ChangeRow, ChangedPatient, ShownRows};
 pub use compare::{Comparison, Point, compare};
 pub use conditions::{ConditionMean, ConditionRow, Quality};
+pub use gateway::{Clean, Gateway, Passage, Quartiles, Run, Seen, SeenOnce, Sighted, Single};
 
 /// Form of the JSON document; counts up when a field changes its meaning.
 pub const FORM: &str = "asepsis-scorecard/1";
@@ -77,6 +79,9 @@ pub struct Scorecard {
     pub studies: Vec<study::StudyResult>,
     /// Samples shown with what was changed, least change first. Holds patients' values; empty when left out.
     pub exhibits: Vec<Exhibit>,
+    /// What the guards saw, where the exercise went through a gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Gateway>,
 }
 
 /// What was attacked.

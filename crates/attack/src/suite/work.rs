@@ -7,6 +7,7 @@ use crate::access::{Fault, Labels, Rows};
 use crate::evasion::{self, GradientHealth, Registered, Target, Task};
 use crate::norm::Ball;
 use crate::pace::Pace;
+use crate::scorecard::Sighted;
 
 /// Samples that the model gets right, to be attacked together. Chunks are fixed by the samples alone, so that the threads change nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -53,6 +54,9 @@ pub struct Piece {
     pub fault: Option<String>,
     /// Why it cannot be run on this target at all.
     pub skipped: Option<String>,
+    /// What the guards saw of it, where it went through a gateway.
+    #[serde(default, skip_serializing_if = "Sighted::is_empty")]
+    pub sighted: Sighted,
 }
 
 /// What went before: the least distance at which a sample fell to an earlier step in the same norm.
@@ -93,7 +97,8 @@ pub fn attack_chunk(
     } else {
         &step.epsilons
     };
-    for epsilon in budgets {
+    for (round, epsilon) in budgets.iter().enumerate() {
+        pace.round(Some(round));
         for found in &mut state {
             found.queries = 0;
         }
@@ -127,6 +132,7 @@ pub fn attack_chunk(
             piece.budgets.push(at_budget(&state, *epsilon));
         }
     }
+    pace.round(None);
     name_classes(target, chunk, &mut piece, &state, nearest);
     Ok(piece)
 }

@@ -6,6 +6,7 @@ mod chart;
 mod conditions;
 mod picture;
 mod studies;
+mod through;
 mod words;
 
 use std::fmt::Write as _;
@@ -61,6 +62,7 @@ pub fn page(card: &Scorecard) -> String {
     notes("What to do", "todo", &card.advice, &mut out);
     chart::charts(card, &mut out);
     table(card, &mut out);
+    through::through(card, &mut out);
     breakdown(card, &mut out);
     conditions::conditions(card, &mut out);
     changes::changes(card, &mut out);

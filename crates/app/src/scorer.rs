@@ -68,7 +68,7 @@ impl Scorer {
     ///
     /// # Errors
     /// When the model fails.
-    pub(crate) async fn outputs(
+    pub async fn outputs(
         &self,
         schema: &InputSchema,
         rows: usize,

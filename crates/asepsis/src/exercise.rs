@@ -4,6 +4,8 @@ mod cli;
 mod follow;
 mod gate;
 mod harden;
+mod service;
+mod sick;
 mod through;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +35,7 @@ pub fn run(place: &Place, person: &str, verb: &ExerciseVerb, format: Format) -> 
         ExerciseVerb::Explain { name } => explain(name, format),
         ExerciseVerb::Run(arguments) => exercise(place, person, arguments, format),
         ExerciseVerb::Harden(arguments) => harden::harden(place, arguments, format),
+        ExerciseVerb::Service { system, only } => service::service(place, system, only, format),
         ExerciseVerb::Show { scorecard, html } => show(&read_card(scorecard)?, html.as_deref(), None, format),
         ExerciseVerb::Compare { first, second } => compared(first, second, format),
     }

@@ -155,6 +155,11 @@ pub(super) enum Weight {
 }
 
 impl Guarded {
+    /// Some rows of the calibration split, in the model's units.
+    pub fn some_rows(&self, count: usize) -> Vec<Vec<f32>> {
+        self.before.inputs.iter_rows().take(count).map(<[f32]>::to_vec).collect()
+    }
+
     /// The guards that run, by name, and what each may do.
     pub(super) fn modes(&self) -> BTreeMap<String, GuardMode> {
         self.guards.instances().iter().map(|i| (i.name.to_owned(), i.mode)).collect()

@@ -18,6 +18,15 @@ pub enum ExerciseVerb {
     Run(Box<RunArguments>),
     /// Train a hardened model, write it as ONNX, and compare it with the plain one
     Harden(Box<super::harden::HardenArguments>),
+    /// Send malformed requests, huge batches, bursts, wrong clocks and sick model servers to a gateway with a system's guards
+    Service {
+        /// A system of the configuration
+        #[arg(long, value_name = "NAME")]
+        system: SystemId,
+        /// Only this condition, by name or id; may be given several times
+        #[arg(long = "only", value_name = "CONDITION")]
+        only: Vec<String>,
+    },
     /// Show a scorecard again, or make its page
     Show {
         /// Scorecard, as `run --format json` writes it
@@ -87,6 +96,9 @@ pub struct RunArguments {
     /// API keys over which each run spreads its queries (--through)
     #[arg(long, value_name = "N", default_value_t = 1, requires = "through")]
     pub keys: usize,
+    /// Let every guard that looks for attacks block, whatever the configuration says (--through)
+    #[arg(long, requires = "through")]
+    pub block: bool,
     /// Apply the configured rates and daily budgets of clients as well (--through); else they are lifted, so that the guards alone are measured
     #[arg(long, requires = "through")]
     pub client_limits: bool,

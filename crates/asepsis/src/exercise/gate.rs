@@ -35,9 +35,16 @@ const EXCHANGE_MS: u64 = 600_000;
 pub struct ExerciseClock {
     now_ms: AtomicI64,
     started: Option<Instant>,
+    /// Where the stopwatch stands, microseconds; below 0 it runs, if it was started.
+    stands_us: AtomicI64,
 }
 
 impl ExerciseClock {
+    /// Stops the stopwatch here, milliseconds after its beginning.
+    pub fn stand_at(&self, ms: u64) {
+        self.stands_us.store(i64::try_from(ms * 1_000).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
     /// Sets the date.
     pub fn set(&self, now_ms: i64) {
         self.now_ms.store(now_ms, Ordering::Relaxed);
@@ -50,6 +57,9 @@ impl Clock for ExerciseClock {
     }
 
     fn monotonic_us(&self) -> u64 {
+        if let Ok(stands) = u64::try_from(self.stands_us.load(Ordering::Relaxed)) {
+            return stands;
+        }
         let elapsed = self.started.map_or(0, |at| at.elapsed().as_micros());
         u64::try_from(elapsed).unwrap_or(u64::MAX)
     }
@@ -90,7 +100,6 @@ pub struct Gate {
     clock: Arc<ExerciseClock>,
     server: Option<api::Server>,
     address: String,
-    log: Arc<Log>,
     _folder: tempfile::TempDir,
 }
 
@@ -113,7 +122,7 @@ impl Gate {
         let log = Arc::new(Log::open(folder.path(), signer, Options::default())?);
         let policies = Arc::new(Policies::shipped()?);
         let started = (!limits.lifted).then(Instant::now);
-        let clock = Arc::new(ExerciseClock { now_ms: AtomicI64::new(NOW_MS), started });
+        let clock = Arc::new(ExerciseClock { now_ms: AtomicI64::new(NOW_MS), started, stands_us: AtomicI64::new(-1) });
         let gateway = Arc::new(Gateway::new(Parts {
             journal: Arc::clone(&log) as Arc<dyn gateway::Journal>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -142,7 +151,6 @@ impl Gate {
             clock,
             server: Some(server),
             address,
-            log,
             _folder: folder,
         })
     }
@@ -150,11 +158,6 @@ impl Gate {
     /// Its clock.
     pub fn clock(&self) -> &ExerciseClock {
         &self.clock
-    }
-
-    /// Entries of its ledger.
-    pub fn entries(&self) -> u64 {
-        self.log.head().size
     }
 
     /// Ends it; open exchanges are let through.

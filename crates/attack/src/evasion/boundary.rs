@@ -52,12 +52,14 @@ struct Boundary {
     blind: f64,
     /// Spread queries after refusals.
     adapt: bool,
+    /// Find out first how far apart queries must be to be answered; only with `adapt`.
+    calibrate: bool,
 }
 
 impl Default for Boundary {
     fn default() -> Self {
         // Steps as in the paper; 5,000 queries so that it is compared with `hopskipjump` at equal cost.
-        Self { queries: 5_000, starts: 60, along: 0.1, inwards: 0.1, blind: 0.0, adapt: false }
+        Self { queries: 5_000, starts: 60, along: 0.1, inwards: 0.1, blind: 0.0, adapt: false, calibrate: false }
     }
 }
 
@@ -109,6 +111,9 @@ impl WithLabels for Boundary {
         let mut found = Candidates::at_start(task);
         let queries = limit(self.queries, task);
         let mut asker = Asker::new(task, self.blind, self.adapt);
+        if self.adapt && self.calibrate {
+            asker.calibrate(model)?;
+        }
         let starts = origins(model, &mut asker, task, self.starts, queries)?;
         let mut walks: Vec<Walk> = Vec::new();
         for (at, x) in starts.into_iter().enumerate() {

@@ -57,6 +57,8 @@ struct HopSkipJump {
     blind: f64,
     /// Spread queries after refusals.
     adapt: bool,
+    /// Find out first how far apart queries must be to be answered; only with `adapt`.
+    calibrate: bool,
 }
 
 impl Default for HopSkipJump {
@@ -70,6 +72,7 @@ impl Default for HopSkipJump {
             coarse: 0.5,
             blind: 0.0,
             adapt: false,
+            calibrate: false,
         }
     }
 }
@@ -102,6 +105,9 @@ impl WithLabels for HopSkipJump {
         let mut found = Candidates::at_start(task);
         let queries = limit(self.queries, task);
         let mut asker = Asker::new(task, self.blind, self.adapt);
+        if self.adapt && self.calibrate {
+            asker.calibrate(model)?;
+        }
         let starts = origins(model, &mut asker, task, self.starts, queries)?;
         let mut walks: Vec<Walk> = Vec::new();
         for (at, x) in starts.into_iter().enumerate() {

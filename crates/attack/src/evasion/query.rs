@@ -1,7 +1,8 @@
 //! Asking a model on behalf of many samples at once: one batch per step, noise on what is sent if the attacker hides, and what a refusal teaches.
 //!
 //! A refused or unanswered row is `None`: an attack treats it as "no improvement". With `adapt`, an attacker takes a refusal as a hint that queries lie too close
-//! together and spreads them (Feng et al. 2023, arXiv:2303.06280): [`Asker::shyness`] grows with refusals and falls back with answers.
+//! together and spreads them (Feng et al. 2023, doi:10.1145/3576915.3623116): [`Asker::shyness`] grows with refusals and falls back with answers. With `calibrate` it first
+//! finds out by halving how far apart queries must be to be answered, and does not go below that.
 
 use numeric::Rng;
 
@@ -21,6 +22,10 @@ const SHY_MAX: f64 = 64.0;
 const SHY_NOISE: f64 = 0.004;
 /// Largest standard deviation of the noise on a query.
 const NOISE_MAX: f64 = 0.3;
+/// Halvings with which an adapting attacker looks for the distance at which it is let through.
+const CALIBRATIONS: u32 = 5;
+/// Queries sent at each of those distances: as many as a guard that counts neighbours has to see.
+const PROBES: usize = 6;
 /// Streams of randomness.
 const STREAM_NOISE: u64 = 0xb11d;
 
@@ -31,6 +36,7 @@ pub(super) struct Asker<'t> {
     adapt: bool,
     noise: Vec<Rng>,
     shy: Vec<f64>,
+    floor: Vec<f64>,
     asked: Vec<u64>,
     owners: Vec<usize>,
     samples: Vec<usize>,
@@ -51,6 +57,7 @@ impl<'t> Asker<'t> {
             adapt,
             noise: (0..n).map(|at| task.rng(at, STREAM_NOISE)).collect(),
             shy: vec![1.0; n],
+            floor: vec![1.0; n],
             asked: vec![0; n],
             owners: Vec::new(),
             samples: Vec::new(),
@@ -180,11 +187,54 @@ impl<'t> Asker<'t> {
             if let Some(asked) = self.asked.get_mut(*at) {
                 *asked += 1;
             }
-            if let (true, Some(shy)) = (self.adapt, self.shy.get_mut(*at)) {
+            if let (true, Some(shy), Some(floor)) = (self.adapt, self.shy.get_mut(*at), self.floor.get(*at)) {
                 let by = if label.is_some() { SHY_DOWN } else { SHY_UP };
-                *shy = (*shy * by).clamp(1.0, SHY_MAX);
+                *shy = (*shy * by).clamp(*floor, SHY_MAX);
             }
         }
+    }
+
+    /// Finds for each row how far queries must be spread to be answered, by halving between not at all and as far as it goes; where even that is refused, spreading
+    /// does not help and none is done. Costs 36 queries a row.
+    pub(super) fn calibrate<M: Labels + ?Sized>(&mut self, model: &mut M) -> Result<(), Fault> {
+        let n = self.task.len();
+        let (mut low, mut high) = (vec![1.0_f64; n], vec![SHY_MAX; n]);
+        for round in 0..=CALIBRATIONS {
+            self.clear();
+            for at in 0..n {
+                let (Some(l), Some(h)) = (low.get(at), high.get(at)) else { continue };
+                let spread = if round == 0 { SHY_MAX } else { (l * h).sqrt() };
+                if let (Some(shy), Some(floor)) = (self.shy.get_mut(at), self.floor.get_mut(at)) {
+                    (*shy, *floor) = (spread, 1.0);
+                }
+                for _ in 0..PROBES {
+                    self.add(at, self.task.start(at));
+                }
+            }
+            let spreads = self.shy.clone();
+            self.labels(model)?;
+            let mut refused = vec![false; n];
+            for query in 0..self.len() {
+                if let (None, Some(place)) = (self.label(query), refused.get_mut(self.owner(query))) {
+                    *place = true;
+                }
+            }
+            for (at, spread) in spreads.iter().enumerate() {
+                let (Some(l), Some(h), Some(refused)) = (low.get_mut(at), high.get_mut(at), refused.get(at)) else {
+                    continue;
+                };
+                match (round, refused) {
+                    // Even the largest spread is refused.
+                    (0, true) => (*l, *h) = (1.0, 1.0),
+                    (0, false) => {}
+                    (_, true) => *l = *spread,
+                    (_, false) => *h = *spread,
+                }
+            }
+        }
+        self.shy.clone_from(&high);
+        self.floor = high;
+        Ok(())
     }
 
     /// Asks plainly whether each row of `rows` (task row and values) has another class than the true one.
@@ -246,5 +296,53 @@ pub(super) fn claim(found: &mut Candidates, at: usize, row: &[f32]) {
     if let (Some(place), Some(claimed)) = (place, found.claimed.get_mut(at)) {
         place.copy_from_slice(row);
         *claimed = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Layout, RowByRow, Space};
+    use crate::norm::{Ball, Norm};
+    use crate::pace::Quiet;
+
+    fn task(starts: &[f32]) -> Task<'_> {
+        Task {
+            starts,
+            labels: &[0],
+            samples: &[0],
+            others: &[],
+            ball: Ball { norm: Norm::L2, epsilon: 1.0 },
+            seed: 1,
+            queries_max: None,
+            pace: &Quiet,
+        }
+    }
+
+    /// Refuses what lies nearer to the start than `near`.
+    fn calibrated(near: f64) -> f64 {
+        let starts = vec![0.5_f32; 256];
+        let task = task(&starts);
+        let space = Space { layout: Layout::Table { features: 256 }, classes: 2 };
+        let ask = |_: usize, row: &[f32]| -> Result<Option<Vec<f32>>, Fault> {
+            Ok((Norm::L2.distance(&starts, row) >= near).then(|| vec![1.0, 0.0]))
+        };
+        let mut client = RowByRow::new(space, ask);
+        let mut asker = Asker::new(&task, 0.0, true);
+        asker.calibrate(&mut client).unwrap();
+        asker.shyness(0)
+    }
+
+    #[test]
+    fn the_distance_at_which_queries_are_answered_is_found() {
+        // Noise of 0.004 x (spread - 1) in 256 values is 0.064 x (spread - 1) long, a few per cent more or less.
+        let spread = calibrated(0.64);
+        assert!((11.0..15.0).contains(&spread), "{spread}");
+        assert!(calibrated(0.0) < 1.2, "nothing is refused, nothing is spread much");
+    }
+
+    #[test]
+    fn where_no_distance_is_answered_nothing_is_spread() {
+        assert!((calibrated(1e9) - 1.0).abs() < 1e-12);
     }
 }

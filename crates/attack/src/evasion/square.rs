@@ -50,12 +50,14 @@ struct Square {
     blind: f64,
     /// Spread queries after refusals.
     adapt: bool,
+    /// Find out first how far apart queries must be to be answered; only with `adapt`.
+    calibrate: bool,
 }
 
 impl Default for Square {
     fn default() -> Self {
         // 5,000 queries and 0.8 as in AutoAttack's standard.
-        Self { queries: 5_000, share: 0.8, blind: 0.0, adapt: false }
+        Self { queries: 5_000, share: 0.8, blind: 0.0, adapt: false, calibrate: false }
     }
 }
 
@@ -73,6 +75,9 @@ impl WithScores for Square {
         let (width, layout) = (task.width(), model.space().layout);
         let queries = limit(self.queries, task);
         let mut asker = Asker::new(task, self.blind, self.adapt);
+        if self.adapt && self.calibrate {
+            asker.calibrate(model)?;
+        }
         let mut rngs: Vec<Rng> = (0..task.len()).map(|at| task.rng(at, 0)).collect();
         let mut best = task.starts.to_vec();
         let mut margins = vec![f32::INFINITY; task.len()];

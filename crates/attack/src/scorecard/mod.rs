@@ -7,6 +7,7 @@ mod changes;
 mod compare;
 mod conditions;
 mod gateway;
+mod service;
 pub mod study;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use changes::{ChangeCell, ChangeLevel, ChangeRow, ChangedPatient, ShownRows}
 pub use compare::{Comparison, Point, compare};
 pub use conditions::{ConditionMean, ConditionRow, Quality};
 pub use gateway::{Clean, Gateway, Passage, Quartiles, Run, Seen, SeenOnce, Sighted, Single};
+pub use service::{ServiceRow, Unsound};
 
 /// Form of the JSON document; counts up when a field changes its meaning.
 pub const FORM: &str = "asepsis-scorecard/1";

@@ -136,6 +136,7 @@ macro_rules! shipped {
 
 /// The suites that the product ships: name and text.
 pub static SHIPPED: &[(&str, &str)] = shipped![
+    "adaptive",
     "admission",
     "conditions",
     "euclid",

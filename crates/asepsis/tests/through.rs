@@ -141,7 +141,7 @@ fn a_search_on_x_rays_is_seen_by_the_fifth_query() {
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         PathBuf::from,
     );
-    let data = shared.join("data/medmnist/pneumoniamnist.npz");
+    let data = shared.join("data/imaging/pneumoniamnist.npz");
     if !data.exists() {
         eprintln!("SKIPPED: {} is not there; set ASEPSIS_SHARED", data.display());
         return;

@@ -99,6 +99,7 @@ impl Order {
             resume,
             exhibits_max: if self.without_patients { 0 } else { EXHIBITS },
             bytes_max: FILE_BYTES_MAX,
+            through: None,
         })
     }
 }

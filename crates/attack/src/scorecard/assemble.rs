@@ -79,10 +79,10 @@ pub fn assemble(mut given: Assembly) -> Scorecard {
             sample.least.push(Least { norm: *norm, distance: *distance, label: label.clone() });
         }
     }
-    let gateway = given.passage.take().map(|p| p.with(&given.suite, &given.pieces));
     let mut card = Scorecard {
         form: FORM.to_owned(),
         tool: given.tool,
+        gateway: given.passage.map(|p| p.with(&given.suite, &given.pieces)),
         subject: given.subject,
         suite_digest: given.suite.digest().to_string(),
         suite: given.suite,
@@ -102,7 +102,6 @@ pub fn assemble(mut given: Assembly) -> Scorecard {
         advice: Vec::new(),
         studies: Vec::new(),
         exhibits: given.exhibits,
-        gateway,
     };
     card.warnings = advice::warnings(&card, &health);
     card.advice = advice::advice(&card);

@@ -37,7 +37,8 @@ fn json(output: &Output) -> Value {
 
 fn through(dir: &Path, config: &Path, system: &str, more: &[&str]) -> Output {
     std::fs::write(dir.join("small.toml"), SUITE).unwrap();
-    let mut all = vec!["exercise", "run", "--system", system, "--through", "gateway", "--suite", "small.toml"];
+    let mut all =
+        vec!["exercise", "run", "--system", system, "--through", "gateway", "--suite", "small.toml"];
     all.extend(["--no-evidence", "--format", "json"]);
     all.extend(more);
     run(dir, config, &all)
@@ -97,8 +98,16 @@ fn ten_keys_are_ten_clients_and_limits_are_applied_when_asked_for() {
     let config = dir.path().join("asepsis.toml");
     std::fs::write(&config, text).unwrap();
     // 40 queries a run: with ten keys each client stays below 15 rows a day, with one it does not and the rest is not answered.
-    let ten = json(&through(dir.path(), &config, "breast-mass", &["--samples", "4", "--keys", "10", "--client-limits"]));
-    assert_eq!((ten["gateway"]["keys"].as_u64(), ten["gateway"]["limits"].as_str()), (Some(10), Some("configured")));
+    let ten = json(&through(
+        dir.path(),
+        &config,
+        "breast-mass",
+        &["--samples", "4", "--keys", "10", "--client-limits"],
+    ));
+    assert_eq!(
+        (ten["gateway"]["keys"].as_u64(), ten["gateway"]["limits"].as_str()),
+        (Some(10), Some("configured"))
+    );
     let one = json(&through(dir.path(), &config, "breast-mass", &["--samples", "4", "--client-limits"]));
     let lifted = json(&through(dir.path(), &config, "breast-mass", &["--samples", "4"]));
     let succeeded = |card: &Value| -> u64 {
@@ -119,12 +128,15 @@ fn trees_go_through_the_gateway_and_impossible_values_are_refused_at_once() {
     let card = json(&output);
     assert_eq!(card["complete"], true, "{}", said(&output));
     assert!(card["clean"]["all"]["share"].as_f64().unwrap() > 0.5, "clean rows pass: {}", card["clean"]);
-    // Half-way between two codes of a category is no patient: the range guard says so at the first query.
+    // Half-way between two codes of a category is no patient: the guard of the declared types says so at the first query.
     let rows = card["gateway"]["rows"].as_array().unwrap();
     let square = rows.iter().find(|r| r["label"] == "square").unwrap();
     assert_eq!(square["first-seen"]["median"], 1, "{square}");
-    assert!(square["by"]["clinical-range"].as_u64().unwrap() > 0, "{square}");
-    assert!(card["skipped"].as_array().unwrap().iter().any(|s| s["about"] == "pgd"), "trees have no gradients");
+    assert!(square["by"]["schema"].as_u64().unwrap() > 0, "{square}");
+    assert!(
+        card["skipped"].as_array().unwrap().iter().any(|s| s["about"] == "pgd"),
+        "trees have no gradients"
+    );
     // The page and the words show it.
     std::fs::write(dir.path().join("card.json"), &output.stdout).unwrap();
     let shown = run(dir.path(), &config, &["exercise", "show", "card.json", "--html", "page.html"]);
@@ -137,10 +149,8 @@ fn trees_go_through_the_gateway_and_impossible_values_are_refused_at_once() {
 
 #[test]
 fn a_search_on_x_rays_is_seen_by_the_fifth_query() {
-    let shared = std::env::var_os("ASEPSIS_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
+    let shared = std::env::var_os("ASEPSIS_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
     let data = shared.join("data/imaging/pneumoniamnist.npz");
     if !data.exists() {
         eprintln!("SKIPPED: {} is not there; set ASEPSIS_SHARED", data.display());
@@ -159,9 +169,10 @@ fn a_search_on_x_rays_is_seen_by_the_fifth_query() {
     let rows = card["gateway"]["rows"].as_array().unwrap();
     let square = rows.iter().find(|r| r["label"] == "square").unwrap();
     assert!(square["first-seen"]["median"].as_u64().unwrap() <= 5, "{square}");
-    for row in card["gateway"]["clean"].as_array().unwrap() {
-        assert!(row["alarms"]["share"].as_f64().unwrap() < 0.2, "{row}");
-    }
+    // Of honest clients with a patient each few are alarmed; one client that sends the whole test split in a day looks like one that copies the model.
+    let clean = card["gateway"]["clean"].as_array().unwrap();
+    assert!(clean[0]["alarms"]["share"].as_f64().unwrap() < 0.1, "{clean:?}");
+    assert!(clean[0]["by"]["query-similarity"].is_null(), "{clean:?}");
 }
 
 #[test]
@@ -182,7 +193,8 @@ fn the_gateway_answers_soundly_whatever_comes() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let burst = rows.iter().find(|r| r["name"] == "burst_load").unwrap();
     assert!(burst["answers"].as_object().unwrap().keys().any(|k| k.starts_with("429")), "{burst}");
-    let wrong = run(dir.path(), &config, &["exercise", "service", "--system", "breast-mass", "--only", "rain"]);
+    let wrong =
+        run(dir.path(), &config, &["exercise", "service", "--system", "breast-mass", "--only", "rain"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(said(&wrong).contains("no condition `rain`"), "{}", said(&wrong));
 }

@@ -138,8 +138,7 @@ impl Visitor {
             });
         }
         let header_len = number(&HEADER_LENGTH).and_then(|n| usize::try_from(n).ok());
-        let answer =
-            rest::parse_response(&body, header_len, &self.limits).map_err(|e| bad(e.to_string()))?;
+        let answer = rest::parse_response(&body, header_len, &self.limits).map_err(|e| bad(e.to_string()))?;
         let said = match answer.parameters.get("asepsis_verdicts") {
             Some(Param::String(text)) => serde_json::from_str(text).unwrap_or_default(),
             _ => return Err(bad("it carries no receipt".to_owned())),

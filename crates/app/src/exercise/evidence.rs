@@ -87,7 +87,10 @@ pub(crate) fn evidence(bench: &Bench<'_>, card: &Scorecard, digest: Digest) -> E
         ("scorecard".to_owned(), digest.to_string()),
     ]);
     if let Some(gateway) = &card.gateway {
-        parameters.insert("through".to_owned(), format!("gateway, {} keys a run, limits {}", gateway.keys, gateway.limits));
+        parameters.insert(
+            "through".to_owned(),
+            format!("gateway, {} keys a run, limits {}", gateway.keys, gateway.limits),
+        );
         for seen in gateway.rows.iter().take(FIGURES_MAX) {
             let name = format!("not_past_guards_{}_{}", seen.step, attack::scorecard::trim(seen.epsilon));
             metrics.insert(name, Metric::ratio(1.0 - seen.slipped.share));

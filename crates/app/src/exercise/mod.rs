@@ -44,8 +44,8 @@ pub use page::{page as scorecard_html, policy as scorecard_policy};
 pub use remote::Address;
 pub use sarif::sarif as scorecard_sarif;
 pub use suites::{Overrides, load as load_suite, read as read_suite, shipped as shipped_suites};
-pub use through::{Door, Guarded, KEYS_MAX, Room, Through, guarded};
 pub use text::{compared as compare_text, scorecard as scorecard_text};
+pub use through::{Door, Guarded, KEYS_MAX, Room, Through, guarded};
 pub use watch::{Event, Unwatched, Watch};
 
 /// Samples attacked together. Fixed, so that the number of threads cannot change a result; large enough for the kernels, small enough that little is lost when

@@ -35,7 +35,13 @@ pub(super) fn open(request: &Request, watch: &Arc<dyn Watch>, handle: &Handle) -
     let Some(through) = &request.through else { return Ok(opened) };
     let post = Arc::new(Post::new(through, &opened, &probe(&opened.rows), handle)?);
     let Opened { source, rows, model, model_digest, classes } = opened;
-    Ok(Opened { source: Source::Through { post, beside: Box::new(source) }, rows, model, model_digest, classes })
+    Ok(Opened {
+        source: Source::Through { post, beside: Box::new(source) },
+        rows,
+        model,
+        model_digest,
+        classes,
+    })
 }
 
 /// Opens the target itself, whatever stands before it.

@@ -120,8 +120,12 @@ impl Server {
             layout,
             ranges,
         );
-        let mut model =
-            RemoteModel { remote: self.remote, handle: self.handle, watch: self.watch, reader: reader.clone() };
+        let mut model = RemoteModel {
+            remote: self.remote,
+            handle: self.handle,
+            watch: self.watch,
+            reader: reader.clone(),
+        };
         let rows = probe.len() / layout.len().max(1);
         let picked = model.ask(probe, rows).map_err(|f| AppError::Upstream(f.to_string()))?;
         reader.learn(&picked);

@@ -78,7 +78,9 @@ pub(super) fn key(request: &Request, opened: &Opened) -> Digest {
         .field(format!("{:?} {:?} {CHUNK_ROWS}", opened.rows.low, opened.rows.span).as_bytes())
         .field(format!("{:?}", opened.rows.features).as_bytes());
     if let Some(through) = &request.through {
-        hasher.field(format!("gateway {} {} {:?}", through.keys, through.limits(), through.guarded.words()).as_bytes());
+        hasher.field(
+            format!("gateway {} {} {:?}", through.keys, through.limits(), through.guarded.words()).as_bytes(),
+        );
     }
     hasher.finish()
 }

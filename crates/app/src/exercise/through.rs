@@ -114,8 +114,7 @@ pub fn guarded(system: &SystemSettings, bytes_max: u64, handle: &Handle) -> Resu
     if let (Some(name), false) = (&system.fetch, system.reference.exists()) {
         return Err(bad(format!("the reference data are not here: run `asepsis data fetch {name}`")));
     }
-    let data =
-        dataset::read(&system.reference, &read(&system.reference)?, &system.schema, &system.split)?;
+    let data = dataset::read(&system.reference, &read(&system.reference)?, &system.schema, &system.split)?;
     let (scorer, model) = match &system.model {
         ModelSource::File(path) => {
             let bytes = read(path)?;

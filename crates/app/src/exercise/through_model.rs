@@ -159,8 +159,11 @@ impl Post {
         handle: &Handle,
     ) -> Result<Self, AppError> {
         let guarded = &through.guarded;
-        let target =
-            through.door.address().parse().map_err(|e: upstream::TargetError| AppError::Internal(e.to_string()))?;
+        let target = through
+            .door
+            .address()
+            .parse()
+            .map_err(|e: upstream::TargetError| AppError::Internal(e.to_string()))?;
         let visitor = {
             let _inside = handle.enter();
             Visitor::new(&target, TIMEOUT_MS).map_err(|e| AppError::Upstream(e.to_string()))?
@@ -261,7 +264,9 @@ impl Post {
                 }
             }
         }
-        Err(Fault::Model("the gateway asked to wait again and again: lift the limits, or ask less".to_owned()))
+        Err(Fault::Model(
+            "the gateway asked to wait again and again: lift the limits, or ask less".to_owned(),
+        ))
     }
 
     fn word(&self, values: Option<Vec<f32>>, guards: &BTreeMap<String, Said>, blocked: bool) -> Word {
@@ -363,7 +368,9 @@ impl ThroughModel {
         for (places, words) in places.into_iter().zip(answers) {
             let of_run = places.len() as u64;
             for (n, (at, word)) in (1..).zip(places.into_iter().zip(words)) {
-                let (Some(sample), Some(row)) = (rows.samples().get(at), rows.iter().nth(at)) else { continue };
+                let (Some(sample), Some(row)) = (rows.samples().get(at), rows.iter().nth(at)) else {
+                    continue;
+                };
                 let class = self.class(&word);
                 let won = pages.place.as_ref().map(|p| p.successes(round, *sample, row, class));
                 if let Some(open) = pages.runs.get_mut(&(round, *sample)) {
@@ -382,7 +389,8 @@ impl ThroughModel {
     fn ask_once(&self, pages: &mut Pages, rows: &Rows<'_>) -> Result<Vec<Word>, Fault> {
         let width = rows.width();
         let mut out = Vec::with_capacity(rows.len());
-        for (values, samples) in rows.values().chunks(ROOMS_MAX * width).zip(rows.samples().chunks(ROOMS_MAX)) {
+        for (values, samples) in rows.values().chunks(ROOMS_MAX * width).zip(rows.samples().chunks(ROOMS_MAX))
+        {
             out.extend(self.ask_some_once(pages, &Rows::new(values, width, samples)?)?);
         }
         Ok(out)
@@ -401,7 +409,8 @@ impl ThroughModel {
         let keys = self.post.open(&rooms)?;
         let mut queues = Vec::with_capacity(rows.len());
         for ((room, keys), row) in rooms.iter().zip(keys).zip(rows.iter()) {
-            let key = keys.into_iter().next().ok_or_else(|| Fault::Model("a room without a key".to_owned()))?;
+            let key =
+                keys.into_iter().next().ok_or_else(|| Fault::Model("a room without a key".to_owned()))?;
             queues.push(vec![Letter { room: room.name.clone(), key, row: self.post.row(row)? }]);
         }
         let words: Vec<Word> = self.post.deliver(queues)?.into_iter().flatten().collect();

@@ -150,7 +150,11 @@ impl Victim {
     }
 
     /// Sends the rows that an attack found beside the gateway through it, each once.
-    pub(super) fn send_once(&mut self, needs: Access, found: &mut [(usize, Option<usize>, Vec<f32>)]) -> Result<(), Fault> {
+    pub(super) fn send_once(
+        &mut self,
+        needs: Access,
+        found: &mut [(usize, Option<usize>, Vec<f32>)],
+    ) -> Result<(), Fault> {
         let Self::Through { model, white: Some(_) } = self else { return Ok(()) };
         if needs != Access::Gradients || found.is_empty() {
             return Ok(());

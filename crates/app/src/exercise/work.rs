@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use attack::scorecard::{Assembly, Sample, assemble};
 use attack::evasion::Access;
+use attack::scorecard::{Assembly, Sample, assemble};
 use attack::suite::{
     Answers, ChangePiece, Chunk, ConditionPiece, Piece, attack_chunk, change_chunk, condition_chunk,
 };

@@ -16,9 +16,7 @@ use app::exercise::{Door, Guarded, Room};
 use app::scorer::Scorer;
 use detect::History;
 use domain::{Clock, SystemId, Timestamp};
-use gateway::{
-    Backend, Budget, Gateway, Parts, Served, ServingState, Snapshot, Version, VersionParts,
-};
+use gateway::{Backend, Budget, Gateway, Parts, Served, ServingState, Snapshot, Version, VersionParts};
 use ledger::Signer;
 use store::log::{Log, Options};
 use upstream::Secret;
@@ -122,7 +120,11 @@ impl Gate {
         let log = Arc::new(Log::open(folder.path(), signer, Options::default())?);
         let policies = Arc::new(Policies::shipped()?);
         let started = (!limits.lifted).then(Instant::now);
-        let clock = Arc::new(ExerciseClock { now_ms: AtomicI64::new(NOW_MS), started, stands_us: AtomicI64::new(-1) });
+        let clock = Arc::new(ExerciseClock {
+            now_ms: AtomicI64::new(NOW_MS),
+            started,
+            stands_us: AtomicI64::new(-1),
+        });
         let gateway = Arc::new(Gateway::new(Parts {
             journal: Arc::clone(&log) as Arc<dyn gateway::Journal>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -202,8 +204,7 @@ impl Gate {
                 note: "made for an exercise".to_owned(),
             };
             // Made long before, so that a clock that is set back finds it.
-            let (record, secret) =
-                issue_key(grant, SecretBytes::new(random()?), now.plus_days(-KEY_DAYS))?;
+            let (record, secret) = issue_key(grant, SecretBytes::new(random()?), now.plus_days(-KEY_DAYS))?;
             keys.push(record);
             secrets.push(Secret::new(secret.expose()));
         }
@@ -231,7 +232,8 @@ impl Gate {
                 rows_per_day: limits.client_rows_per_day,
             }
         };
-        snapshot.systems = rooms.open.iter().map(|(id, room)| (id.clone(), Arc::clone(&room.served))).collect();
+        snapshot.systems =
+            rooms.open.iter().map(|(id, room)| (id.clone(), Arc::clone(&room.served))).collect();
         self.gateway.replace(snapshot);
         Ok(())
     }

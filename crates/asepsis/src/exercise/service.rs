@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use app::exercise::{self, Door, Guarded, Room};
-use attack::corruption::service::{Arrival, CONDITIONS, Clock, Condition, Expected, Facts, Plan, Request, Upstream};
+use attack::corruption::service::{
+    Arrival, CONDITIONS, Clock, Condition, Expected, Facts, Plan, Request, Upstream,
+};
 use attack::scorecard::ServiceRow;
 use domain::SystemId;
 use gateway::Backend;
@@ -81,7 +83,7 @@ fn rows(
     let mut limits = settings.limits.clone();
     limits.exchange_ms_max = limits.exchange_ms_max.min(EXCHANGE_MS_MAX);
     runtime.block_on(async {
-        let row = passing(&guarded, &limits).await?;
+        let (row, another) = passing(&guarded, &limits).await?;
         let shape = guarded.schema.shape(1);
         let facts = Facts {
             tensor: guarded.schema.tensor(),
@@ -93,7 +95,7 @@ fn rows(
             burst: limits.client_burst,
             exchange_ms_max: limits.exchange_ms_max,
         };
-        let bench = Bench { guarded, limits, facts };
+        let bench = Bench { guarded: Arc::clone(&guarded), limits: limits.clone(), facts, another: &another };
         let mut out = Vec::new();
         for condition in chosen {
             let met = match (condition.plan)(&facts, SEED) {
@@ -109,10 +111,14 @@ fn rows(
     })
 }
 
-/// A row that the guards have nothing against: the plans are about requests, not about patients.
-async fn passing(guarded: &Arc<Guarded>, limits: &app::config::Limits) -> anyhow::Result<Vec<f32>> {
+/// Two rows that the guards have nothing against: the plans are about requests, not about patients.
+async fn passing(
+    guarded: &Arc<Guarded>,
+    limits: &app::config::Limits,
+) -> anyhow::Result<(Vec<f32>, Vec<f32>)> {
     let gate = Gate::start(Arc::clone(guarded), GateLimits { configured: limits.clone(), lifted: true })?;
     let visit = Visit::of(&gate, limits)?;
+    let mut first = None;
     for row in guarded.some_rows(TRIES_MAX) {
         let shape: Vec<String> = guarded.schema.shape(1).iter().map(ToString::to_string).collect();
         let values: Vec<String> = row.iter().map(ToString::to_string).collect();
@@ -123,11 +129,17 @@ async fn passing(guarded: &Arc<Guarded>, limits: &app::config::Limits) -> anyhow
             values.join(",")
         );
         if visit.send(&[], body.into_bytes()).await.is_ok_and(|(status, _)| status == 200) {
+            let Some(first) = first.take() else {
+                first = Some(row);
+                continue;
+            };
             gate.stop().await;
-            return Ok(row);
+            return Ok((first, row));
         }
     }
-    bail!("none of {TRIES_MAX} reference rows is served by this system's gateway: see `asepsis gate`")
+    bail!(
+        "fewer than two of {TRIES_MAX} reference rows are served by this system's gateway: see `asepsis gate`"
+    )
 }
 
 /// A client of a gate, with its key.
@@ -160,6 +172,7 @@ struct Bench<'a> {
     guarded: Arc<Guarded>,
     limits: app::config::Limits,
     facts: Facts<'a>,
+    another: &'a [f32],
 }
 
 impl Bench<'_> {
@@ -175,8 +188,14 @@ impl Bench<'_> {
             let came = visit.send(&request.headers, request.body).await;
             met.push((request.what, request.expected, came));
         }
-        let after = visit.send(&json(), self.facts.valid(1)).await;
-        met.push(("a sound request after all of them".to_owned(), Expected::Served, after));
+        // Another patient: after so many requests around the first one, a guard against searches may rightly refuse it.
+        let facts = Facts { rows: self.another, ..self.facts };
+        let after = visit.send(&json(), facts.valid(1)).await;
+        met.push((
+            "a sound request about another patient after all of them".to_owned(),
+            Expected::Served,
+            after,
+        ));
         gate.stop().await;
         Ok(met)
     }
@@ -227,7 +246,8 @@ impl Bench<'_> {
         let mut met = Vec::new();
         for way in all {
             sick.behave(way);
-            let sent = visit.send(&json(), self.facts.valid(1));
+            let headers = json();
+            let sent = visit.send(&headers, self.facts.valid(1));
             let came = tokio::time::timeout(late, sent).await;
             let came = came.unwrap_or_else(|_| Err("no answer within the time and a second".to_owned()));
             met.push((way.what.to_owned(), way.expected, came));

@@ -80,9 +80,11 @@ async fn connection(
         Answer::Another => whole("200 OK", &answer(guarded, &head, &body, true).await?),
         Answer::Sound => whole("200 OK", &answer(guarded, &head, &body, false).await?),
         Answer::Endless => {
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
             stream.write_all(head.as_bytes()).await?;
-            let chunk = [format!("{ENDLESS_BYTES:x}\r\n").as_bytes(), &vec![b' '; ENDLESS_BYTES], b"\r\n"].concat();
+            let chunk =
+                [format!("{ENDLESS_BYTES:x}\r\n").as_bytes(), &vec![b' '; ENDLESS_BYTES], b"\r\n"].concat();
             // Until the other side has had enough.
             loop {
                 stream.write_all(&chunk).await?;

@@ -59,7 +59,15 @@ struct Boundary {
 impl Default for Boundary {
     fn default() -> Self {
         // Steps as in the paper; 5,000 queries so that it is compared with `hopskipjump` at equal cost.
-        Self { queries: 5_000, starts: 60, along: 0.1, inwards: 0.1, blind: 0.0, adapt: false, calibrate: false }
+        Self {
+            queries: 5_000,
+            starts: 60,
+            along: 0.1,
+            inwards: 0.1,
+            blind: 0.0,
+            adapt: false,
+            calibrate: false,
+        }
     }
 }
 

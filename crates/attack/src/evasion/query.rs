@@ -220,7 +220,8 @@ impl<'t> Asker<'t> {
                 }
             }
             for (at, spread) in spreads.iter().enumerate() {
-                let (Some(l), Some(h), Some(refused)) = (low.get_mut(at), high.get_mut(at), refused.get(at)) else {
+                let (Some(l), Some(h), Some(refused)) = (low.get_mut(at), high.get_mut(at), refused.get(at))
+                else {
                     continue;
                 };
                 match (round, refused) {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::changes::{Changes, ShownRows};
 use super::conditions::Conditions;
 use super::{
-    Breakdown, Curve, Exhibit, FORM, Health, Least, Note, Passage, Quality, Row, Sample, Scorecard, Share, Subject,
-    Worst, advice,
+    Breakdown, Curve, Exhibit, FORM, Health, Least, Note, Passage, Quality, Row, Sample, Scorecard, Share,
+    Subject, Worst, advice,
 };
 use crate::evasion::{self, Access, GradientHealth};
 use crate::norm::{Ball, Norm};

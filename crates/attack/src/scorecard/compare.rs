@@ -174,7 +174,9 @@ fn sightings(a: &Scorecard, b: &Scorecard, paired: bool, points: &mut Vec<Point>
     for seen in &one.rows {
         let same = other.rows.iter().find(|r| r.step == seen.step && r.epsilon == seen.epsilon);
         let Some(second) = same else { continue };
-        let only = |of: &Seen, not: &Seen| not.slipped_samples.iter().filter(|s| !of.slipped_samples.contains(s)).count();
+        let only = |of: &Seen, not: &Seen| {
+            not.slipped_samples.iter().filter(|s| !of.slipped_samples.contains(s)).count()
+        };
         let (first, second_share) = (kept(seen), kept(second));
         points.push(Point {
             label: format!("{}, not past the guards", seen.label),

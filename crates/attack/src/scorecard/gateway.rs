@@ -338,7 +338,12 @@ mod tests {
                 run(1, 1, Some(4), Some(4)),
             ];
             piece.sighted.singles = vec![
-                Single { sample: 0, blocked: true, guards: ["pixel-noise".to_owned()].into(), ..Single::default() },
+                Single {
+                    sample: 0,
+                    blocked: true,
+                    guards: ["pixel-noise".to_owned()].into(),
+                    ..Single::default()
+                },
                 Single { sample: 1, ..Single::default() },
             ];
         }
@@ -353,7 +358,10 @@ mod tests {
         assert_eq!(first.beside["uncertainty"], 4);
         assert!((first.flagged - 0.03).abs() < 1e-9 && (first.blocked - 0.01).abs() < 1e-9);
         // Sample 0 fell at the first budget, sample 1 at the second.
-        assert_eq!(gateway.singles.iter().map(|s| (s.seen.hits, s.seen.of)).collect::<Vec<_>>(), [(1, 1), (0, 1)]);
+        assert_eq!(
+            gateway.singles.iter().map(|s| (s.seen.hits, s.seen.of)).collect::<Vec<_>>(),
+            [(1, 1), (0, 1)]
+        );
         assert_eq!(gateway.rows[1].before_success.hits, 1, "seen by the successful query itself");
     }
 

@@ -54,9 +54,9 @@ fn runs(card: &Scorecard, gateway: &Gateway, out: &mut String) {
         "<div class=\"wide\"><table><thead><tr><th>Attack<th>Change of<th class=\"num\">Budget<th class=\"num\">Seen<th class=\"num\">Seen before it succeeded<th class=\"num\">First seen at query<th>First seen by<th class=\"num\">Succeeded<th class=\"num\">Slipped through<th class=\"num\">Queries refused</tr></thead><tbody>",
     );
     for row in &gateway.rows {
-        let first = row
-            .first_seen
-            .map_or_else(String::new, |q| format!("{} <span class=\"of\">({} to {})</span>", q.median, q.low, q.high));
+        let first = row.first_seen.map_or_else(String::new, |q| {
+            format!("{} <span class=\"of\">({} to {})</span>", q.median, q.low, q.high)
+        });
         let patients: Vec<String> = row
             .slipped_samples
             .iter()

@@ -266,7 +266,7 @@ impl Bench<'_> {
         let opened = self.opened(&model, &open::name(path), request.output.clone())?;
         let output = match &opened.source {
             super::victim::Source::Local { model, .. } => model.reading().0.to_owned(),
-            super::victim::Source::Remote(_) => String::new(),
+            super::victim::Source::Remote(_) | super::victim::Source::Through { .. } => String::new(),
         };
         #[expect(clippy::cast_possible_truncation, reason = "a learning rate")]
         let options = TrainOptions {

@@ -212,6 +212,7 @@ fn hardening(place: &Place, a: &HardenArguments) -> anyhow::Result<Hardening> {
         resume: false,
         exhibits_max: if a.scorecards.is_some() { 20 } else { 0 },
         bytes_max: 2 << 30,
+        through: None,
     };
     let (model, output, force) = (a.model.clone(), a.output.clone(), a.force);
     Ok(Hardening { exercise, model, method, recipe: recipe(a)?, output, force })

@@ -87,7 +87,7 @@ impl House for Desk {
     }
 
     async fn exercises(&self, who: &Principal) -> Result<Listing, AppError> {
-        self.off_the_loop(who, |hospital, who| exercises::listing(hospital, who)).await
+        self.off_the_loop(who, exercises::listing).await
     }
 
     async fn exercise(&self, who: &Principal, id: &CardId) -> Result<Option<Job>, AppError> {

@@ -83,7 +83,9 @@ impl<H: House> Console<H> {
             View::Exercises(_) => {
                 Ok(Picture::Exercises(Box::new(self.house.exercises(&who.principal).await?)))
             }
-            View::Exercise(id) => crate::exercises::seen(&*self.house, who, id).await.map(Picture::Exercise),
+            View::Exercise(id) => {
+                Ok(Picture::Exercise(Box::new(crate::exercises::seen(&*self.house, who, id).await?)))
+            }
         }
     }
 }

@@ -91,7 +91,7 @@ pub(crate) enum Picture {
     /// All exercises.
     Exercises(Box<Listing>),
     /// One exercise.
-    Exercise(exercise::Seen),
+    Exercise(Box<exercise::Seen>),
 }
 
 impl View {

@@ -116,6 +116,7 @@ fn inconsistent(card: &Scorecard) -> Option<&'static str> {
         ("a share is not a share", shares(card).all(is_share)),
         ("a row has other samples", flags.all(|f| f.len() == count && f.iter().all(|b| b"10x-".contains(b)))),
         ("it has too many conditions", card.conditions.len().max(card.changes.len()) <= points_max),
+        ("it has too many studies", card.studies.len() <= MANY_MAX),
         (
             "it has too many patients",
             card.changes.iter().all(|c| c.patients.len() <= count) && patients().all(|p| p.sample < count),

@@ -294,6 +294,7 @@ fn parts(suite: &Suite) -> String {
     let counts = [
         (suite.steps.len(), "attack", "attacks"),
         (suite.conditions.len(), "condition", "conditions"),
+        (suite.studies.len(), "study", "studies"),
         (
             suite.changes.len(),
             "search for the least plausible change",

@@ -281,7 +281,7 @@ fn places(value: &Value, here: &str, out: &mut Vec<String>) {
 async fn whatever_a_scorecard_from_elsewhere_says_it_is_refused_or_shown() {
     let dir = tempfile::tempdir().unwrap();
     let hospital = open(dir.path()).await;
-    let good = direct(&hospital, &Order { suite: "tables".into(), ..order(12) });
+    let good = direct(&hospital, &Order { suite: "tables".into(), ..order(6) });
     let card = serde_json::to_value(&good).unwrap();
     let mut all = Vec::new();
     places(&card, "", &mut all);
@@ -299,7 +299,7 @@ async fn whatever_a_scorecard_from_elsewhere_says_it_is_refused_or_shown() {
     ];
     let mut rng = numeric::Rng::new(1, 2);
     let (mut shown, mut refused) = (0, 0);
-    for _ in 0..3_000 {
+    for _ in 0..300 {
         let mut changed = card.clone();
         for _ in 0..=rng.below(2) {
             let place = &all[rng.below(all.len())];
@@ -322,5 +322,5 @@ async fn whatever_a_scorecard_from_elsewhere_says_it_is_refused_or_shown() {
             }
         }
     }
-    assert!(shown > 100 && refused > 500, "{shown} shown, {refused} refused");
+    assert!(shown > 20 && refused > 50, "{shown} shown, {refused} refused");
 }

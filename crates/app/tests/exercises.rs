@@ -62,6 +62,7 @@ fn direct(hospital: &Hospital, order: &Order) -> attack::scorecard::Scorecard {
         resume: false,
         exhibits_max: 40,
         bytes_max: 1 << 30,
+        through: None,
     };
     let watch: Arc<dyn Watch> = Arc::new(Unwatched);
     let handle = tokio::runtime::Handle::current();

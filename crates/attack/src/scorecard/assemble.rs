@@ -10,7 +10,7 @@ use super::{
 };
 use crate::evasion::{self, Access, GradientHealth};
 use crate::norm::{Ball, Norm};
-use crate::suite::{self, Answers, ChangePiece, ConditionPiece, Found, Piece, Suite, settled};
+use crate::suite::{Answers, ChangePiece, ConditionPiece, Found, Piece, Suite, settled};
 
 /// Everything a scorecard is made of.
 pub struct Assembly {
@@ -59,7 +59,7 @@ pub fn assemble(mut given: Assembly) -> Scorecard {
     let quality = given.clean.replies().and_then(|replies| Quality::of(&replies, &labels));
     let kind = given.subject.kind.as_str();
     let list: Vec<_> =
-        given.suite.conditions.iter().enumerate().filter(|(_, c)| meant(c.subject, kind)).collect();
+        given.suite.conditions.iter().enumerate().filter(|(_, c)| super::meant(c.subject, kind)).collect();
     let conditions = Conditions::of(&book, &list, &given.conditions, given.whole);
     let list = if kind == "table" { given.suite.changes.as_slice() } else { &[] };
     let changes = Changes::of(&book, list, &given.changes, given.chunks.len(), &given.shown);
@@ -124,7 +124,7 @@ impl Attacks {
     fn of(book: &Book<'_>, given: &Assembly) -> Self {
         let mut out = Self::default();
         for (at, step) in given.suite.steps.iter().enumerate() {
-            if !meant(step.subject, &given.subject.kind) {
+            if !super::meant(step.subject, &given.subject.kind) {
                 continue;
             }
             let pieces: Vec<&Piece> = given.pieces.iter().filter(|p| p.step == at).collect();
@@ -149,15 +149,6 @@ impl Attacks {
             }
         }
         out
-    }
-}
-
-/// Whether a step is for rows of this kind; a suite may hold steps for images beside steps for tables.
-fn meant(subject: suite::Subject, kind: &str) -> bool {
-    match subject {
-        suite::Subject::All => true,
-        suite::Subject::Image => kind == "image",
-        suite::Subject::Table => kind == "table",
     }
 }
 

@@ -330,6 +330,15 @@ pub fn shape_of(layout: Layout) -> (&'static str, Vec<usize>) {
     }
 }
 
+/// Whether a step is for rows of this kind; a suite may hold steps for images beside steps for tables.
+fn meant(subject: crate::suite::Subject, kind: &str) -> bool {
+    match subject {
+        crate::suite::Subject::All => true,
+        crate::suite::Subject::Image => kind == "image",
+        crate::suite::Subject::Table => kind == "table",
+    }
+}
+
 /// A budget as people write it: grey levels for images in the largest-change norm.
 pub fn budget_text(kind: &str, norm: Norm, epsilon: f64) -> String {
     let levels = epsilon * 255.0;

@@ -282,6 +282,7 @@ fn curves(suite: &Suite, rows: &[Row]) -> Vec<Curve> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::suite;
 
     /// Ten samples of two classes: 0 to 7 right, 8 and 9 wrong; two steps; two chunks.
     pub(in crate::scorecard) fn assembly() -> Assembly {

@@ -149,7 +149,7 @@ fn shares(card: &Scorecard) -> impl Iterator<Item = &Share> {
 
 /// Whether it is a count of a whole with its share between its ends.
 fn is_share(share: &Share) -> bool {
-    *share == Share::new(share.hits.min(share.of), share.of)
+    *share == Share::new(share.hits.min(share.of), share.of) || *share == Share::default()
 }
 
 fn names(card: &Scorecard) -> impl Iterator<Item = &str> {

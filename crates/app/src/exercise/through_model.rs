@@ -180,10 +180,10 @@ impl Post {
         );
         let count = probe.len() / rows.layout.len().max(1);
         let values = match reader.tensor(count, probe) {
-            Ok(tensor) => tensor.data().to_f32().map(|v| v.clone()).unwrap_or_default(),
+            Ok(tensor) => tensor.data().to_f32().unwrap_or_default(),
             Err(fault) => return Err(AppError::Internal(fault.to_string())),
         };
-        let outputs = handle.block_on(guarded.scorer.outputs(&guarded.schema, count, values.to_vec()))?;
+        let outputs = handle.block_on(guarded.scorer.outputs(&guarded.schema, count, values))?;
         let picked = reader.pick(&outputs, count).map_err(|f| AppError::BadInput(f.to_string()))?;
         reader.learn(&picked);
         let whole = rows.features.iter().map(|f| !matches!(f.kind, FeatureKind::Real)).collect();

@@ -1,10 +1,11 @@
 //! Studies and hardening from the command line, on the example hospital's data: the same on any number of threads, going on where they were ended, and what is refused.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+
+use crate::program::{command, example, json, run, said};
 
 const HEAD: &str = "name = \"s\"\nversion = 1\ntitle = \"S\"\nsamples = 120\nseed = 3\n";
 const STUDIES: &str = "[[study]]\nkind = \"poisoning\"\nattack = \"feature-trigger\"\nfractions = [0.02, 0.1]\nrecipe = \"logistic\"\nepochs = 20\n\
@@ -13,34 +14,6 @@ const STUDIES: &str = "[[study]]\nkind = \"poisoning\"\nattack = \"feature-trigg
     [[study]]\nkind = \"membership\"\nof = \"model\"\n\
     [[study]]\nkind = \"membership\"\nmethod = \"ratio\"\nshadows = 4\nrecipe = \"logistic\"\nepochs = 5\n\
     [[study]]\nkind = \"attribute\"\nepochs = 10\n";
-
-fn command(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_asepsis"));
-    command
-        .args(["--dir", dir.join("data").to_str().unwrap()])
-        .args(arguments)
-        .current_dir(dir)
-        .env("XDG_CACHE_HOME", dir.join("cache"))
-        .env_remove("ASEPSIS_CONFIG");
-    command
-}
-
-fn run(dir: &Path, arguments: &[&str]) -> Output {
-    command(dir, arguments).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", said(output)))
-}
-
-fn example(name: &str) -> String {
-    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hospital").join(name);
-    path.to_str().unwrap().to_owned()
-}
 
 fn cytology(dir: &Path, more: &[&str]) -> Output {
     let (model, data) = (example("models/wdbc_mlp.onnx"), example("data/wdbc.csv"));

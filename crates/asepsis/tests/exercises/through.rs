@@ -1,10 +1,11 @@
 //! Exercises sent through the real gateway by HTTP: what the guards saw is reported, the same on any number of threads, and nothing of the hospital is touched.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
+
+use crate::program::{self, example, json, said};
 
 /// Small enough for a test, large enough that a search is one: a search by scores, one by decisions, and rows made with the model and sent once.
 const SUITE: &str = "name = \"small\"\nversion = 1\ntitle = \"Small\"\nsamples = 12\nseed = 5\n\
@@ -12,30 +13,11 @@ const SUITE: &str = "name = \"small\"\nversion = 1\ntitle = \"Small\"\nsamples =
     [[step]]\nattack = \"hopskipjump\"\nnorm = \"linf\"\nepsilons = [0.05, 0.1]\nparameters = { queries = 120, evaluations = 20 }\nsamples = 6\n\
     [[step]]\nattack = \"pgd\"\nnorm = \"linf\"\nepsilons = [0.1]\n";
 
-fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hospital").join(name)
+fn run(dir: &Path, config: &str, arguments: &[&str]) -> Output {
+    program::run(dir, &[&["--config", config], arguments].concat())
 }
 
-fn run(dir: &Path, config: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_asepsis"))
-        .args(["--dir", dir.join("data").to_str().unwrap(), "--config", config.to_str().unwrap()])
-        .args(arguments)
-        .current_dir(dir)
-        .env("XDG_CACHE_HOME", dir.join("cache"))
-        .env_remove("ASEPSIS_CONFIG")
-        .output()
-        .unwrap()
-}
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", said(output)))
-}
-
-fn through(dir: &Path, config: &Path, system: &str, more: &[&str]) -> Output {
+fn through(dir: &Path, config: &str, system: &str, more: &[&str]) -> Output {
     std::fs::write(dir.join("small.toml"), SUITE).unwrap();
     let mut all =
         vec!["exercise", "run", "--system", system, "--through", "gateway", "--suite", "small.toml"];
@@ -92,15 +74,14 @@ fn ten_keys_are_ten_clients_and_limits_are_applied_when_asked_for() {
     let text = std::fs::read_to_string(example("asepsis.toml")).unwrap();
     let text = text
         .replace("client-rows-per-day = 20000", "client-rows-per-day = 15")
-        .replace("file = \"models/", &format!("file = \"{}/", example("models").display()))
-        .replace("key = \"models/", &format!("key = \"{}/", example("models").display()))
-        .replace("file = \"data/", &format!("file = \"{}/", example("data").display()));
-    let config = dir.path().join("asepsis.toml");
-    std::fs::write(&config, text).unwrap();
+        .replace("= \"models/", &format!("= \"{}/", example("models")))
+        .replace("file = \"data/", &format!("file = \"{}/", example("data")));
+    std::fs::write(dir.path().join("asepsis.toml"), text).unwrap();
+    let config = "asepsis.toml";
     // 40 queries a run: with ten keys each client stays below 15 rows a day, with one it does not and the rest is not answered.
     let ten = json(&through(
         dir.path(),
-        &config,
+        config,
         "breast-mass",
         &["--samples", "4", "--keys", "10", "--client-limits"],
     ));
@@ -108,14 +89,14 @@ fn ten_keys_are_ten_clients_and_limits_are_applied_when_asked_for() {
         (ten["gateway"]["keys"].as_u64(), ten["gateway"]["limits"].as_str()),
         (Some(10), Some("configured"))
     );
-    let one = json(&through(dir.path(), &config, "breast-mass", &["--samples", "4", "--client-limits"]));
-    let lifted = json(&through(dir.path(), &config, "breast-mass", &["--samples", "4"]));
+    let one = json(&through(dir.path(), config, "breast-mass", &["--samples", "4", "--client-limits"]));
+    let lifted = json(&through(dir.path(), config, "breast-mass", &["--samples", "4"]));
     let succeeded = |card: &Value| -> u64 {
         let rows = card["gateway"]["rows"].as_array().unwrap();
         rows.iter().map(|r| r["succeeded"]["hits"].as_u64().unwrap()).sum()
     };
     assert!(succeeded(&one) <= succeeded(&lifted));
-    let refused = through(dir.path(), &config, "breast-mass", &["--keys", "0"]);
+    let refused = through(dir.path(), config, "breast-mass", &["--keys", "0"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(said(&refused).contains("1 to 100 keys"), "{}", said(&refused));
 }
@@ -160,12 +141,11 @@ fn a_search_on_x_rays_is_seen_by_the_fifth_query() {
     let text = std::fs::read_to_string(example("asepsis.toml")).unwrap();
     let text = text
         .replace("data/pneumoniamnist.npz", data.canonicalize().unwrap().to_str().unwrap())
-        .replace("file = \"models/", &format!("file = \"{}/", example("models").display()))
-        .replace("key = \"models/", &format!("key = \"{}/", example("models").display()))
-        .replace("file = \"data/", &format!("file = \"{}/", example("data").display()));
-    let config = dir.path().join("asepsis.toml");
-    std::fs::write(&config, text).unwrap();
-    let card = json(&through(dir.path(), &config, "chest-xray", &["--samples", "4"]));
+        .replace("= \"models/", &format!("= \"{}/", example("models")))
+        .replace("file = \"data/", &format!("file = \"{}/", example("data")));
+    std::fs::write(dir.path().join("asepsis.toml"), text).unwrap();
+    let config = "asepsis.toml";
+    let card = json(&through(dir.path(), config, "chest-xray", &["--samples", "4"]));
     let rows = card["gateway"]["rows"].as_array().unwrap();
     let square = rows.iter().find(|r| r["label"] == "square").unwrap();
     assert!(square["first-seen"]["median"].as_u64().unwrap() <= 5, "{square}");

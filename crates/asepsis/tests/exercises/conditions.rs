@@ -1,46 +1,23 @@
 //! Conditions and least plausible changes from the command line, on real models: figures, the same bytes on any number of threads, going on where it was ended, and
 //! what is refused. The X-rays come from the shared data (`ASEPSIS_SHARED`, default `../shared` beside the repository).
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says loudly what it skips"
-)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::program::{self, example, json, said};
+
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-fn example(name: &str) -> String {
-    Path::new(ROOT).join("examples/hospital").join(name).to_str().unwrap().to_owned()
-}
-
+/// `exercise run` with the example's configuration.
 fn command(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_asepsis"));
-    command
-        .args(["--dir", dir.join("data").to_str().unwrap(), "--config", &example("asepsis.toml")])
-        .args(["exercise", "run"])
-        .args(arguments)
-        .current_dir(dir)
-        .env("XDG_CACHE_HOME", dir.join("cache"))
-        .env_remove("ASEPSIS_CONFIG");
-    command
+    let config = example("asepsis.toml");
+    program::command(dir, &[&["--config", &config, "exercise", "run"], arguments].concat())
 }
 
 fn run(dir: &Path, arguments: &[&str]) -> Output {
     command(dir, arguments).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", said(output)))
 }
 
 fn suite(dir: &Path, parts: &str) {

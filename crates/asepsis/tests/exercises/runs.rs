@@ -1,38 +1,15 @@
 //! Exercises from the command line: a scorecard that is the same on any number of threads, that goes on where it was ended, and what is refused.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::program::{command, example, json, run, said};
+
 const SLOW: &str = "name = \"slow\"\nversion = 1\ntitle = \"Slow\"\nsamples = 64\nseed = 3\n\
     [[step]]\nattack = \"fgsm\"\nnorm = \"linf\"\nepsilons = [0.01]\n\
     [[step]]\nattack = \"square\"\nnorm = \"linf\"\nepsilons = [0.01]\nparameters = { queries = 4000 }\n";
-
-fn command(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_asepsis"));
-    command
-        .args(["--dir", dir.join("data").to_str().unwrap()])
-        .args(arguments)
-        .current_dir(dir)
-        .env("XDG_CACHE_HOME", dir.join("cache"))
-        .env_remove("ASEPSIS_CONFIG");
-    command
-}
-
-fn run(dir: &Path, arguments: &[&str]) -> Output {
-    command(dir, arguments).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn example(name: &str) -> String {
-    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hospital").join(name);
-    path.to_str().unwrap().to_owned()
-}
 
 /// `exercise run` of the cytology model on its data, with `more`.
 fn cytology(more: &[&str]) -> Vec<String> {
@@ -45,10 +22,6 @@ fn cytology(more: &[&str]) -> Vec<String> {
 fn ran(dir: &Path, more: &[&str]) -> Output {
     let all = cytology(more);
     run(dir, &all.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", said(output)))
 }
 
 #[test]

@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
-
 use crate::program::{command, example, json, run, said};
 
 const HEAD: &str = "name = \"s\"\nversion = 1\ntitle = \"S\"\nsamples = 120\nseed = 3\n";

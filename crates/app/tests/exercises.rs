@@ -267,3 +267,61 @@ async fn what_is_damaged_is_left_out_of_the_list_and_named_when_asked_for() {
     let listing = exercises::listing(&hospital, &who).unwrap();
     assert_eq!(listing.cards[0].source, Source::CommandLine);
 }
+
+/// Every place of a document, as pointers.
+fn places(value: &Value, here: &str, out: &mut Vec<String>) {
+    out.push(here.to_owned());
+    match value {
+        Value::Object(all) => all.iter().for_each(|(k, v)| places(v, &format!("{here}/{k}"), out)),
+        Value::Array(all) => all.iter().enumerate().for_each(|(n, v)| places(v, &format!("{here}/{n}"), out)),
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_a_scorecard_from_elsewhere_says_it_is_refused_or_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let hospital = open(dir.path()).await;
+    let good = direct(&hospital, &Order { suite: "tables".into(), ..order(6) });
+    let card = serde_json::to_value(&good).unwrap();
+    let mut all = Vec::new();
+    places(&card, "", &mut all);
+    let odd = [
+        json!(null),
+        json!(0),
+        json!(-1),
+        json!(1.0e308),
+        json!(9_007_199_254_740_993_u64),
+        json!(""),
+        json!("é".repeat(40)),
+        json!([]),
+        json!({}),
+        json!(true),
+    ];
+    let mut rng = numeric::Rng::new(1, 2);
+    let (mut shown, mut refused) = (0, 0);
+    for _ in 0..300 {
+        let mut changed = card.clone();
+        for _ in 0..=rng.below(2) {
+            let place = &all[rng.below(all.len())];
+            if let Some(spot) = changed.pointer_mut(place) {
+                *spot = odd[rng.below(odd.len())].clone();
+            }
+        }
+        match exercises::checked(&serde_json::to_vec(&changed).unwrap()) {
+            Ok(read) => {
+                shown += 1;
+                assert!(app::exercise::scorecard_html(&read).len() < 8 << 20);
+                assert!(!app::exercise::scorecard_text(&read).is_empty());
+                let _ = attack::scorecard::compare(&good, &read);
+                let _ = attack::scorecard::compare(&read, &good);
+                let _ = exercises::Summary::of(&read);
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(matches!(error, AppError::BadInput(_)) && error.to_string().len() < 600, "{error}");
+            }
+        }
+    }
+    assert!(shown > 20 && refused > 50, "{shown} shown, {refused} refused");
+}

@@ -147,9 +147,12 @@ fn shares(card: &Scorecard) -> impl Iterator<Item = &Share> {
     shares.chain(card.curves.iter().flat_map(|c| &c.points).map(|p| &p.1))
 }
 
-/// Whether it is a count of a whole with its share between its ends.
+/// Whether it is a count of a whole with its share between its ends. Compared with a margin: very small numbers do not come back from decimal text to the last bit.
 fn is_share(share: &Share) -> bool {
-    *share == Share::new(share.hits.min(share.of), share.of) || *share == Share::default()
+    let near = |a: f64, b: f64| (a - b).abs() <= 1e-9;
+    let whole = Share::new(share.hits.min(share.of), share.of);
+    let same = near(share.share, whole.share) && near(share.low, whole.low) && near(share.high, whole.high);
+    share.hits <= share.of && same || *share == Share::default()
 }
 
 fn names(card: &Scorecard) -> impl Iterator<Item = &str> {

@@ -12,6 +12,10 @@ use serde_json::{Value, json};
 
 /// Longest wait for any one command.
 const ANSWER_S_MAX: u64 = 120;
+/// How long a page is watched before it is asked anew: a script that waits in a page which is left meanwhile never answers.
+const WATCH_MS: u64 = 5_000;
+/// How often a page is asked.
+const WATCHES_MAX: usize = 24;
 
 /// Looks for an element that a page change took away.
 const STALE_TRIES_MAX: usize = 50;
@@ -68,7 +72,7 @@ pub fn start() -> Option<Browser> {
     let wanted = json!({ "capabilities": { "alwaysMatch": {
         "browserName": "chrome",
         "goog:loggingPrefs": { "browser": "ALL" },
-        "timeouts": { "script": ANSWER_S_MAX * 500, "implicit": 10_000 },
+        "timeouts": { "script": WATCH_MS, "implicit": 10_000 },
         "goog:chromeOptions": { "binary": binaries[0], "args": args },
     } } });
     let made = browser.call("POST", "/session", &wanted).expect("a browser session");
@@ -132,8 +136,14 @@ impl Browser {
              const watch = new MutationObserver(() => {{ if (holds()) {{ watch.disconnect(); done(true); }} }});
              watch.observe(document, {{ subtree: true, childList: true, attributes: true, characterData: true }});"
         );
-        let answer = self.call("POST", &self.at("/execute/async"), &json!({ "script": script, "args": [] }));
-        assert_eq!(answer.as_ref().ok(), Some(&Value::Bool(true)), "never happened: {what} ({answer:?})");
+        let mut answer = Err(String::new());
+        for _ in 0..WATCHES_MAX {
+            answer = self.call("POST", &self.at("/execute/async"), &json!({ "script": script, "args": [] }));
+            if answer.as_ref().ok() == Some(&Value::Bool(true)) {
+                return;
+            }
+        }
+        panic!("never happened: {what} ({answer:?})");
     }
 
     /// Presses keys where the focus is; WebDriver's private-use characters name special keys.

@@ -2,6 +2,7 @@
 
 pub mod admit;
 pub mod alarms;
+mod arrays;
 pub mod artefact;
 pub mod audit;
 pub mod bom;

@@ -275,7 +275,7 @@ const fn narrow(value: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exercise::arrays::tests::{doubles, npy, npz};
+    use crate::arrays::tests::{doubles, npy, npz};
 
     fn wanted(shape: &[usize]) -> Wanted {
         Wanted { shape: Some(shape.iter().map(|d| Some(*d)).collect()), bytes: false }

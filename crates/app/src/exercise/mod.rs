@@ -1,6 +1,5 @@
 //! Exercises: attack a model with a suite and write down what stood. The command line and the console call the same function with an observer.
 
-mod arrays;
 mod conditions;
 mod data;
 mod evidence;
@@ -253,6 +252,19 @@ fn look(
         )));
     }
     Ok((seen, scores))
+}
+
+/// Most threads of one exercise.
+const THREADS_MAX: usize = 64;
+
+/// Does `work` on as many threads as are wanted, the calling one among them, but on no more than there are parts of it.
+fn on_threads(wanted: usize, parts: usize, work: impl Fn() + Sync) {
+    std::thread::scope(|scope| {
+        for _ in 1..wanted.clamp(1, THREADS_MAX).min(parts.max(1)) {
+            scope.spawn(&work);
+        }
+        work();
+    });
 }
 
 /// A fault of the model as an error of the use case.

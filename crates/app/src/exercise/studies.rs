@@ -88,13 +88,7 @@ impl<'a> Bench<'a> {
             counted: self.studies.iter().map(|_| AtomicU64::new(0)).collect(),
             told: Mutex::new(Instant::now()),
         };
-        let threads = self.request.threads.clamp(1, 64).min(self.studies.len().max(1));
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(|| floor.work());
-            }
-            floor.work();
-        });
+        super::on_threads(self.request.threads, self.studies.len(), || floor.work());
         if let Some(error) = floor.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }

@@ -106,13 +106,7 @@ impl Worked {
             units: AtomicU64::new(0),
             told: Mutex::new(Instant::now()),
         };
-        let threads = work.request.threads.clamp(1, 64).min(floor.lines.len().max(1));
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(|| floor.work());
-            }
-            floor.work();
-        });
+        super::on_threads(work.request.threads, floor.lines.len(), || floor.work());
         if let Some(error) = floor.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }

@@ -2,7 +2,7 @@
 //! what is refused. The X-rays come from the shared data (`ASEPSIS_SHARED`, default `../shared` beside the repository).
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use serde_json::Value;
 
@@ -10,14 +10,14 @@ use crate::program::{self, example, json, said};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// `exercise run` with the example's configuration.
-fn command(dir: &Path, arguments: &[&str]) -> Command {
+/// The arguments of `exercise run` with the example's configuration.
+fn full(arguments: &[&str]) -> Vec<String> {
     let config = example("asepsis.toml");
-    program::command(dir, &[&["--config", &config, "exercise", "run"], arguments].concat())
+    ["--config", &config, "exercise", "run"].iter().chain(arguments).map(|a| (*a).to_owned()).collect()
 }
 
 fn run(dir: &Path, arguments: &[&str]) -> Output {
-    command(dir, arguments).output().unwrap()
+    program::run(dir, &full(arguments))
 }
 
 fn suite(dir: &Path, parts: &str) {
@@ -168,30 +168,13 @@ fn what_was_ended_goes_on_and_gives_the_same_scorecard() {
         "json",
     ];
     let whole = run(dir.path(), &given);
-    let mut child = command(dir.path(), &[given.as_slice(), &["--threads", "1"]].concat())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // As soon as the conditions are kept and the slow attack is under way, Ctrl-C.
-    let kept = || -> usize {
-        let folders =
-            std::fs::read_dir(dir.path().join("cache/asepsis/exercise")).into_iter().flatten().flatten();
-        folders.map(|f| std::fs::read_dir(f.path()).map_or(0, Iterator::count)).sum()
-    };
-    while kept() < 44 && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
-    }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    let cut = child.wait_with_output().unwrap();
-    assert_eq!(cut.status.code(), Some(2), "{}", said(&cut));
-    let partial = json(&cut);
-    assert_eq!(partial["complete"], false);
-    assert!(partial["faults"][0]["text"].as_str().unwrap().contains("--resume"), "{}", partial["faults"]);
+    // The conditions are kept by then, and the slow attack is under way.
+    let partial =
+        program::cut_short(dir.path(), &full(&[given.as_slice(), &["--threads", "1"]].concat()), "", 44);
     assert!(!partial["conditions"].as_array().unwrap().is_empty());
     let resumed = run(dir.path(), &[given.as_slice(), &["--resume"]].concat());
     assert_eq!(resumed.stdout, whole.stdout);
-    assert_eq!(kept(), 0, "what is complete needs no state");
+    assert_eq!(program::kept(dir.path(), ""), 0, "what is complete needs no state");
 }
 
 #[test]
@@ -206,16 +189,8 @@ fn two_scorecards_are_compared_condition_by_condition() {
             &["--model", &file, "--data", &data, "--suite", "s.toml", "--format", "json", "-o", &card],
         );
     }
-    let mut compare = Command::new(env!("CARGO_BIN_EXE_asepsis"));
-    compare.args([
-        "exercise",
-        "compare",
-        "heart_cleveland_mlp.json",
-        "heart_cleveland_gbt.json",
-        "--format",
-        "json",
-    ]);
-    let both = json(&compare.current_dir(dir.path()).output().unwrap());
+    let compare = ["exercise", "compare", "heart_cleveland_mlp.json", "heart_cleveland_gbt.json"];
+    let both = json(&program::run(dir.path(), &[compare.as_slice(), &["--format", "json"]].concat()));
     let points = both["points"].as_array().unwrap();
     // Undisturbed, five severities, four costs.
     assert_eq!(points.len(), 1 + 5 + 4, "{both}");

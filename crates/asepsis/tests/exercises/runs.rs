@@ -1,11 +1,11 @@
 //! Exercises from the command line: a scorecard that is the same on any number of threads, that goes on where it was ended, and what is refused.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use serde_json::Value;
 
-use crate::program::{command, example, json, run, said};
+use crate::program::{cut_short, example, json, kept, run, said};
 
 const SLOW: &str = "name = \"slow\"\nversion = 1\ntitle = \"Slow\"\nsamples = 64\nseed = 3\n\
     [[step]]\nattack = \"fgsm\"\nnorm = \"linf\"\nepsilons = [0.01]\n\
@@ -50,29 +50,10 @@ fn what_was_ended_goes_on_and_gives_the_same_scorecard() {
     std::fs::write(dir.path().join("slow.toml"), SLOW).unwrap();
     let whole = ran(dir.path(), &["--suite", "slow.toml", "--format", "json"]);
     let all = cytology(&["--suite", "slow.toml", "--format", "json", "--threads", "1"]);
-    let mut child = command(dir.path(), &all.iter().map(String::as_str).collect::<Vec<_>>())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // As soon as one piece of the work is kept, Ctrl-C.
-    let kept = || -> usize {
-        let folders =
-            std::fs::read_dir(dir.path().join("cache/asepsis/exercise")).into_iter().flatten().flatten();
-        folders.map(|f| std::fs::read_dir(f.path()).map_or(0, Iterator::count)).sum()
-    };
-    while kept() == 0 && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
-    }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    let cut = child.wait_with_output().unwrap();
-    assert_eq!(cut.status.code(), Some(2), "{}", said(&cut));
-    let partial = json(&cut);
-    assert_eq!(partial["complete"], false);
-    assert!(partial["faults"][0]["text"].as_str().unwrap().contains("--resume"), "{}", partial["faults"]);
+    cut_short(dir.path(), &all.iter().map(String::as_str).collect::<Vec<_>>(), "", 1);
     let resumed = ran(dir.path(), &["--suite", "slow.toml", "--format", "json", "--resume"]);
     assert_eq!(resumed.stdout, whole.stdout);
-    assert_eq!(kept(), 0, "what is complete needs no state");
+    assert_eq!(kept(dir.path(), ""), 0, "what is complete needs no state");
 }
 
 #[test]

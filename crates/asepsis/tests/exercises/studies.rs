@@ -1,9 +1,9 @@
 //! Studies and hardening from the command line, on the example hospital's data: the same on any number of threads, going on where they were ended, and what is refused.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
-use crate::program::{command, example, json, run, said};
+use crate::program::{cut_short, example, json, kept, run, said};
 
 const HEAD: &str = "name = \"s\"\nversion = 1\ntitle = \"S\"\nsamples = 120\nseed = 3\n";
 const STUDIES: &str = "[[study]]\nkind = \"poisoning\"\nattack = \"feature-trigger\"\nfractions = [0.02, 0.1]\nrecipe = \"logistic\"\nepochs = 20\n\
@@ -82,27 +82,10 @@ fn what_was_ended_goes_on_and_gives_the_same_scorecard() {
         "--threads",
         "1",
     ];
-    let mut child = command(dir.path(), &all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let kept = || -> usize {
-        let folders =
-            std::fs::read_dir(dir.path().join("cache/asepsis/exercise")).into_iter().flatten().flatten();
-        let is_study = |f: &std::fs::DirEntry| f.file_name().to_string_lossy().starts_with("study-00");
-        folders
-            .map(|f| std::fs::read_dir(f.path()).into_iter().flatten().flatten().filter(is_study).count())
-            .sum()
-    };
-    while kept() == 0 && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
-    }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    let cut = child.wait_with_output().unwrap();
-    assert_eq!(cut.status.code(), Some(2), "{}", said(&cut));
-    let partial = json(&cut);
-    assert_eq!(partial["complete"], false);
-    assert!(partial["faults"][0]["text"].as_str().unwrap().contains("--resume"), "{}", partial["faults"]);
+    cut_short(dir.path(), &all, "study-00", 1);
     let resumed = cytology(dir.path(), &["--format", "json", "--resume"]);
     assert_eq!(resumed.stdout, whole.stdout);
-    assert_eq!(kept(), 0, "what is complete needs no state");
+    assert_eq!(kept(dir.path(), ""), 0, "what is complete needs no state");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use attack::Layout;
 use domain::Digest;
 
 use super::{Column, Reading, Rows, Wanted, narrow};
-use crate::exercise::arrays::{Archive, Array};
+use crate::arrays::{Archive, Array};
 
 /// Usual names of inputs and labels; `{}` is a split.
 const PAIRS: [(&str, &str); 6] = [

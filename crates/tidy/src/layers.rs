@@ -5,7 +5,7 @@ use crate::tree::{keys, manifests, report};
 /// The layers, lowest first. A crate's description opens with its layer too, so that `cargo metadata` shows it.
 const LAYERS: [&[&str]; 7] = [
     &["domain", "numeric"],
-    &["ledger", "access", "oip"],
+    &["ledger", "access", "oip", "openai", "text", "knowledge"],
     &["artifact", "attack", "detect", "provenance"],
     &["store", "runtime", "upstream", "pkcs11"],
     &["app", "gateway"],

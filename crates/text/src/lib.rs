@@ -1,0 +1,7 @@
+//! What stands in a clinical text that must not leave the hospital or must not be obeyed by a model.
+//!
+//! Everything here takes `&str` and gives [`Span`]s of it: no file, socket, clock or unseeded random number.
+
+mod span;
+
+pub use span::Span;

@@ -6,8 +6,13 @@ use crate::model::Model;
 use crate::tensor::{DataType, Dim, Tensor, TensorView, ViewData};
 use crate::value::Scratch;
 
-/// Rows computed at once: enough for the kernels, and activations of a few megabytes only.
+/// Most rows computed at once: enough for the kernels of a table's model.
 const ROWS_AT_ONCE: usize = 256;
+/// Fewest: models of large images read their weights once for so many.
+const ROWS_AT_ONCE_MIN: usize = 8;
+/// Values of the rows computed at once, so that the activations of a small convolutional model stay in the second-level cache:
+/// measured a quarter faster than 256 images of 28 by 28 at once.
+const VALUES_AT_ONCE: usize = 8_192;
 /// Smallest probability whose logarithm is taken.
 pub(crate) const PROBABILITY_MIN: f32 = 1e-30;
 
@@ -201,7 +206,8 @@ impl Classifier {
     /// All float outputs for `rows` rows of the unit box, one flat list per output (empty for outputs of other types).
     fn raw(&mut self, unit: &[f32], rows: usize) -> Result<Vec<Vec<f32>>, Fault> {
         let width = self.space.layout.len();
-        let step = self.batch.unwrap_or(ROWS_AT_ONCE).max(1);
+        let fitting = (VALUES_AT_ONCE / width.max(1)).clamp(ROWS_AT_ONCE_MIN, ROWS_AT_ONCE);
+        let step = self.batch.unwrap_or(fitting).max(1);
         let mut all: Vec<Vec<f32>> = vec![Vec::new(); self.model.outputs().len()];
         let mut start = 0;
         while start < rows {

@@ -394,6 +394,8 @@ impl Conv {
         let chunk = (CHUNK_BYTES / 4 / 4 / step_in.max(1)).clamp(1, n.max(1));
         let mut buffer = ctx.take(chunk * step_in);
         let mut out = if whole { Vec::new() } else { ctx.take(chunk * step_out) };
+        let dilation = [tile.y.dilation, tile.x.dilation];
+        let mut scratch = ctx.take(packed.scratch([1, 1], dilation, [rows, columns]));
         let mut first = 0;
         while first < n {
             let images = chunk.min(n - first);
@@ -408,11 +410,12 @@ impl Conv {
                 height: part.height,
                 width: part.width,
                 stride: [1, 1],
-                dilation: [tile.y.dilation, tile.x.dilation],
+                dilation,
                 y: if whole { &mut *target } else { &mut out[..images * step_out] },
                 out: [rows, columns],
                 residual: None,
                 relu: false,
+                scratch: &mut scratch,
             }
             .run();
             if !whole {
@@ -423,6 +426,7 @@ impl Conv {
             }
             first += images;
         }
+        ctx.give(scratch);
         ctx.give(buffer);
         ctx.give(out);
         Ok(())

@@ -7,6 +7,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::tile::{Window, accumulate, relu};
+use super::winograd::{self, Transformed};
 use super::{Aligned, Isa};
 
 /// Weights `[oc, ic, kh, kw]` packed as `[group][input block][kh][kw][ic][u][lane]`, `u` vectors a group.
@@ -22,6 +23,8 @@ pub(crate) struct Packed {
     groups: Vec<Group>,
     weights: Aligned,
     bias: Vec<f32>,
+    /// The same kernels for the faster way, where there is one.
+    transformed: Option<Transformed>,
 }
 
 /// Some neighbouring vectors of output channels.
@@ -77,9 +80,24 @@ impl Packed {
             groups,
             weights: Aligned::new(&packed),
             bias: padded_bias,
+            transformed: Transformed::new(isa, shape, weights),
         }
     }
+
+    /// The faster way, if there is one for these kernels at this stride, dilation and size of the output.
+    fn transformed(&self, stride: [usize; 2], dilation: [usize; 2], out: [usize; 2]) -> Option<&Transformed> {
+        let fits = stride == [1, 1] && dilation == [1, 1] && out.iter().all(|&o| o >= OUT_MIN);
+        self.transformed.as_ref().filter(|_| fits)
+    }
+
+    /// Floats of working memory that a [`Run`] with these settings needs.
+    pub(crate) fn scratch(&self, stride: [usize; 2], dilation: [usize; 2], out: [usize; 2]) -> usize {
+        self.transformed(stride, dilation, out).map_or(0, Transformed::scratch)
+    }
 }
+
+/// Smallest output side for the transformed way: on less, tiles that hang over the end and half-filled register tiles eat the gain.
+const OUT_MIN: usize = 4;
 
 /// One convolution of some images.
 pub(crate) struct Run<'a> {
@@ -97,11 +115,19 @@ pub(crate) struct Run<'a> {
     /// Added before the activation; laid out as the output.
     pub(crate) residual: Option<&'a [f32]>,
     pub(crate) relu: bool,
+    /// [`Packed::scratch`] floats; what is in them does not matter.
+    pub(crate) scratch: &'a mut [f32],
 }
 
 impl Run<'_> {
     pub(crate) fn run(self) {
-        self.packed.isa.run(self);
+        let packed = self.packed;
+        let Some(kernels) = packed.transformed(self.stride, self.dilation, self.out) else {
+            return packed.isa.run(self);
+        };
+        let Self { x, images, height, width, y, out, residual, relu, scratch, .. } = self;
+        let bias = &packed.bias;
+        winograd::Run { kernels, bias, x, images, height, width, y, out, residual, relu, scratch }.run();
     }
 }
 

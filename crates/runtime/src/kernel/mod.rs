@@ -9,6 +9,7 @@ pub(crate) mod gemm;
 pub(crate) mod layout;
 pub(crate) mod pool;
 mod tile;
+mod winograd;
 
 use pulp::{Simd, WithSimd};
 

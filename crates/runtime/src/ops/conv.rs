@@ -261,7 +261,11 @@ impl Conv {
         let step_in = c.div_ceil(packed.block) * packed.block * pad.height * pad.width;
         let step_out = blocks * lanes * out[0] * out[1];
         let whole = x.block == packed.block && pad.height == h && pad.width == w;
-        let chunk = if whole { n.max(1) } else { (CHUNK_BYTES / 4 / step_in.max(1)).clamp(1, n.max(1)) };
+        let Geometry { stride, dilation, .. } = self.geometry;
+        let mut scratch = ctx.f32_buffer(&[packed.scratch(stride, dilation, out)])?;
+        // The direct way reads all kernels once a chunk and wants long ones; the other way finds its kernels in the cache.
+        let step = if scratch.is_empty() { step_in } else { 2 * (step_in + step_out) };
+        let chunk = if whole { n.max(1) } else { (CHUNK_BYTES / 4 / step.max(1)).clamp(1, n.max(1)) };
         let mut buffer = if whole { Vec::new() } else { ctx.f32_buffer(&[chunk, step_in])? };
         let mut first = 0;
         while first < n {
@@ -278,16 +282,18 @@ impl Conv {
                 images,
                 height: pad.height,
                 width: pad.width,
-                stride: self.geometry.stride,
-                dilation: self.geometry.dilation,
+                stride,
+                dilation,
                 y: &mut y[first * step_out..][..images * step_out],
                 out,
                 residual: residual.map(|r| &r[first * step_out..][..images * step_out]),
                 relu,
+                scratch: &mut scratch,
             }
             .run();
             first += images;
         }
+        ctx.give(scratch);
         ctx.give(buffer);
         let shape = vec![n, self.shape[0], out[0], out[1]];
         Ok(Value { shape, data: TensorData::F32(y), block: lanes })
@@ -351,20 +357,24 @@ impl ConvGroup<'_> {
         for (image, to) in buffer.chunks_exact_mut(step_in.max(1)).enumerate() {
             layout::padded(x, values, image, self.packed.block, pad, to);
         }
+        let Geometry { stride, dilation, .. } = *self.geometry;
+        let mut scratch = ctx.f32_buffer(&[self.packed.scratch(stride, dilation, out)])?;
         Run {
             packed: self.packed,
             x: &buffer,
             images: n,
             height: pad.height,
             width: pad.width,
-            stride: self.geometry.stride,
-            dilation: self.geometry.dilation,
+            stride,
+            dilation,
             y: &mut y,
             out,
             residual: None,
             relu: self.relu,
+            scratch: &mut scratch,
         }
         .run();
+        ctx.give(scratch);
         ctx.give(buffer);
         let blocked =
             Value { shape: vec![n, self.channels, out[0], out[1]], data: TensorData::F32(y), block: lanes };

@@ -2,6 +2,8 @@
 //!
 //! Everything here takes `&str` and gives [`Span`]s of it: no file, socket, clock or unseeded random number.
 
+pub mod hidden;
+pub mod injected;
 mod span;
 
 pub use span::Span;

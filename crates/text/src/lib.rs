@@ -4,6 +4,9 @@
 
 pub mod hidden;
 pub mod injected;
+pub mod mask;
+pub mod phi;
 mod span;
+pub mod stream;
 
 pub use span::Span;

@@ -1,0 +1,213 @@
+//! From labels of tokens to identifiers: whole spans, what the first mention says of the later ones, one list.
+
+use super::doc::{Doc, Mark};
+use super::kind::Kind;
+use super::lexicon::{Lexicon, Role};
+use super::tagger::Label;
+use super::token::{Shape, Token};
+
+/// A margin of the tagger's score that counts as an even chance added to certainty: the logistic of margin / this.
+const MARGIN_SCALE: f32 = 120.0;
+
+/// Turns the tagger's labels into marks of `doc`.
+pub(super) fn spans(doc: &mut Doc<'_>, labels: &[Label], margins: &[i32]) {
+    let mut i = 0;
+    while let Some(label) = labels.get(i) {
+        if *label == Label::Outside {
+            i += 1;
+            continue;
+        }
+        let mut end = i + 1;
+        while labels.get(end) == Some(label) && doc.at(end).is_some_and(|t| t.gap < 3) {
+            end += 1;
+        }
+        add(doc, i, end, *label, margins.get(i..end).unwrap_or_default());
+        i = end;
+    }
+}
+
+fn add(doc: &mut Doc<'_>, from: usize, to: usize, label: Label, margins: &[i32]) {
+    let (mut from, mut to) = (from, to);
+    let edge = |t: &Token| t.shape == Shape::Mark && !t.is('#');
+    while from < to && doc.at(from).is_some_and(edge) {
+        from += 1;
+    }
+    while to > from && doc.at(to - 1).is_some_and(edge) {
+        to -= 1;
+    }
+    let said = (from..to).any(|i| doc.at(i).is_some_and(|t| t.shape != Shape::Mark));
+    if !said {
+        return;
+    }
+    let kind = match label {
+        Label::Name => Kind::Name,
+        Label::Place => Kind::Place,
+        Label::Date => Kind::Date,
+        _ => Kind::Other,
+    };
+    if kind == Kind::Other && !(from..to).any(|i| doc.at(i).is_some_and(Token::has_digit)) {
+        return;
+    }
+    if kind == Kind::Other {
+        while to < doc.tokens.len()
+            && doc.at(to).is_some_and(|t| t.gap == 0 && (t.shape != Shape::Mark || t.is('-')))
+        {
+            to += 1;
+        }
+    }
+    let mean = margins.iter().sum::<i32>() as f32 / margins.len().max(1) as f32;
+    let confidence = 1.0 / (1.0 + (-mean / MARGIN_SCALE).exp());
+    doc.mark(from, to, kind, confidence);
+}
+
+/// A capital word after a title is a name, whatever it is: `Dr. Vault`, `Mr. W.`.
+pub(super) fn titles(doc: &mut Doc<'_>) {
+    for i in 0..doc.tokens.len() {
+        let titled = doc.role(i) == Role::Title
+            && doc.at(i).is_some_and(|t| t.is_capital() && t.shape != Shape::Letter);
+        if !titled {
+            continue;
+        }
+        let next = i + 1 + usize::from(doc.glued(i + 1, '.'));
+        let Some(word) = doc.at(next).copied() else { continue };
+        let strong = !matches!(doc.text_of(i), "Sir" | "Madam" | "Nurse" | "Doctor" | "Professor" | "Miss");
+        let fits = word.is_capital() && word.gap <= 1 && word.gap > 0;
+        let role = matches!(
+            word.entry.role,
+            Role::None | Role::Medical | Role::Street | Role::Month | Role::Large | Role::EponymHead
+        );
+        let ruled = doc.ruled.get(next).copied().flatten();
+        if ruled == Some(Kind::Name) {
+            doc.mark(i, next + 1, Kind::Name, 0.95);
+        } else if fits && ruled.is_none() && strong && (role || word.shape == Shape::Letter) {
+            doc.mark(i, next + 1, Kind::Name, 0.9);
+        }
+    }
+}
+
+/// Completes names and places at their ends: the full stop of an initial, a hyphenated second name, the town after an
+/// institution, `clinic` after a town.
+pub(super) fn complete(doc: &mut Doc<'_>) {
+    for i in 0..doc.tokens.len() {
+        let Some(kind) = doc.ruled.get(i).copied().flatten() else { continue };
+        let next_free = |doc: &Doc<'_>, j: usize| j < doc.tokens.len() && !doc.taken(j);
+        match kind {
+            Kind::Name => {
+                let initial = doc.at(i).is_some_and(|t| matches!(t.shape, Shape::Letter));
+                if initial && doc.glued(i + 1, '.') && next_free(doc, i + 1) {
+                    doc.mark(i, i + 2, Kind::Name, 0.8);
+                }
+                let second = doc.at(i + 2).is_some_and(|t| t.gap == 0 && t.is_capital());
+                let mark = doc.glued(i + 1, '-') || doc.glued(i + 1, '\'');
+                if mark && second && next_free(doc, i + 2) {
+                    doc.mark(i, i + 3, Kind::Name, 0.8);
+                }
+            }
+            Kind::Place => place(doc, i),
+            _ => {}
+        }
+    }
+}
+
+fn place(doc: &mut Doc<'_>, i: usize) {
+    let place = |doc: &Doc<'_>, j: usize| doc.ruled.get(j).copied().flatten() == Some(Kind::Place);
+    let word = |t: &Token| t.entry.role == Role::Facility && t.gap <= 1;
+    let local = ["office", "facility", "campus", "site", "location", "branch"];
+    if place(doc, i + 1) {
+        return;
+    }
+    let mut to = i + 1;
+    if doc.at(to).is_some_and(word) || local.contains(&doc.text_of(to)) {
+        while !doc.taken(to) && (doc.at(to).is_some_and(word) || local.contains(&doc.text_of(to))) {
+            to += 1;
+        }
+    } else if doc.glued(to, '.') && doc.at(i).is_some_and(|t| t.len() <= 4 && t.entry.role != Role::None) {
+        let ends_sentence = doc.at(to + 1).is_none_or(|t| t.gap >= 2);
+        to += usize::from(!ends_sentence || doc.at(i).is_some_and(|t| t.len() <= 4));
+    } else if matches!(doc.text_of(to), "in" | "at" | "," | "of" | "-" | "&") {
+        let comma = doc.is(to, ',');
+        let state = comma
+            && doc.at(to + 1).is_some_and(|t| {
+                t.gap <= 1
+                    && ((t.entry.role == Role::StateCode && t.shape == Shape::Capitals)
+                        || t.entry.role == Role::Large)
+            });
+        let the = usize::from(doc.text_of(to + 1) == "the");
+        if state {
+            to += 2;
+        } else if place(doc, to + 1 + the) && doc.at(to).is_some_and(|t| t.gap <= 1) {
+            to += 1 + the;
+        }
+    }
+    if to > i + 1 && !(i + 1..to).any(|j| doc.taken(j)) {
+        doc.mark(i, to, Kind::Place, 0.7);
+    }
+}
+
+/// Marks every further mention of the words of names found surely in this piece.
+pub(super) fn repeat(doc: &mut Doc<'_>, words: &mut Vec<u32>) {
+    words.clear();
+    for mark in &doc.marks {
+        if mark.kind != Kind::Name || mark.confidence < 0.75 {
+            continue;
+        }
+        let from = doc.tokens.partition_point(|t| (t.start as usize) < mark.start);
+        for t in doc.tokens.iter().skip(from).take_while(|t| (t.end as usize) <= mark.end) {
+            let name = t.is_capital() && t.len() >= 3 && t.is_word();
+            let known = t.entry.on(Lexicon::GIVEN | Lexicon::FAMILY)
+                || !t.entry.on(Lexicon::COMMON | Lexicon::CAPITAL);
+            let plain = matches!(t.entry.role, Role::None | Role::Street | Role::Large | Role::EponymHead);
+            if name && known && plain && !(t.entry.on(Lexicon::COMMON) && t.shape == Shape::Capitals) {
+                words.push(t.hash);
+            }
+        }
+    }
+    words.sort_unstable();
+    words.dedup();
+    if words.is_empty() {
+        return;
+    }
+    for i in 0..doc.tokens.len() {
+        let Some(t) = doc.at(i) else { continue };
+        let named = t.is_capital() && t.len() >= 3 && words.binary_search(&t.hash).is_ok();
+        let begins = i == 0 || doc.is(i - 1, '.') || t.gap >= 2;
+        let ordinary = begins && t.entry.on(Lexicon::COMMON);
+        if named && !ordinary && !doc.taken(i) && doc.role(i + 1) != Role::EponymHead {
+            doc.mark(i, i + 1, Kind::Name, 0.8);
+        }
+    }
+}
+
+/// One list, sorted, of spans that do not overlap: what overlaps or touches with the same kind is joined, and takes
+/// the kind of its surest part.
+pub(super) fn join(doc: &mut Doc<'_>) {
+    doc.marks.sort_by(|a, b| (a.start, b.end).cmp(&(b.start, a.end)));
+    let mut out: Vec<Mark> = Vec::with_capacity(doc.marks.len());
+    for mark in &doc.marks {
+        if let Some(last) = out.last_mut() {
+            let between = doc.text.get(last.end..mark.start).unwrap_or_default();
+            let near = mark.start >= last.end && last.kind == mark.kind && between.chars().all(|c| c == ' ');
+            if mark.start < last.end || (near && between.len() <= 2) {
+                let longer = mark.end - mark.start > last.end - last.start;
+                if mark.confidence > last.confidence && (longer || mark.kind == last.kind) {
+                    (last.kind, last.confidence) = (mark.kind, mark.confidence);
+                }
+                last.end = last.end.max(mark.end);
+                continue;
+            }
+        }
+        out.push(*mark);
+    }
+    doc.marks = out;
+    for mark in &mut doc.marks {
+        if mark.kind == Kind::Name {
+            mark.end = without_possessive(doc.text, mark.start, mark.end);
+        }
+    }
+}
+
+fn without_possessive(text: &str, start: usize, end: usize) -> usize {
+    let span = text.get(start..end).unwrap_or_default();
+    let cut = ["'s", "\u{2019}s", "'S"].iter().find_map(|s| span.strip_suffix(s));
+    start + cut.unwrap_or(span).len()
+}

@@ -1,0 +1,1 @@
+//! Builders of graphs from the layouts that terminologies are published in.

@@ -1,0 +1,441 @@
+//! Finds the claims of a text and has them judged.
+
+use super::cues::{Cue, CueHit, cues};
+use super::judge;
+use super::labs::Labs;
+use super::myths::Myths;
+use super::sentence::sentences;
+use super::stance::{Relation, Said, Stance};
+use super::{Claim, ClaimKind, Context, Ground, Verdict};
+use crate::dose;
+use crate::error::GraphError;
+use crate::graph::{Graph, NodeId};
+use crate::kind::NodeKind;
+use crate::linker::{Linker, Mention};
+
+/// Most names of one sentence that are related to each other.
+pub(super) const MENTIONS_MAX: usize = 24;
+
+/// Most claims that one text gives; a longer text is read in parts by the caller.
+pub const CLAIMS_MAX: usize = 100_000;
+
+/// A graph ready to be asked about texts.
+#[derive(Clone, Debug)]
+pub struct Knowledge<B> {
+    graph: Graph<B>,
+    linker: Linker,
+    myths: Myths,
+    labs: Labs,
+}
+
+impl Knowledge<Vec<u8>> {
+    /// The core formulary that is shipped.
+    ///
+    /// # Errors
+    /// Never for what is shipped, which is tested; the type says what could be wrong.
+    pub fn core() -> Result<Self, GraphError> {
+        Ok(Self::new(crate::shipped::core()?))
+    }
+}
+
+/// One sentence being read: places are within the sentence.
+struct Sentence<'a> {
+    text: &'a str,
+    at: usize,
+    mentions: &'a [Mention],
+    cues: Vec<CueHit>,
+    /// The only drug of the sentence before, for `it is contraindicated in …`.
+    before: Option<NodeId>,
+}
+
+fn is_drug(kind: NodeKind) -> bool {
+    matches!(kind, NodeKind::Drug | NodeKind::Class | NodeKind::Product)
+}
+
+fn is_condition(kind: NodeKind) -> bool {
+    matches!(kind, NodeKind::Disease | NodeKind::Phenotype)
+}
+
+impl<B: AsRef<[u8]>> Knowledge<B> {
+    /// Makes the linker of a graph.
+    pub fn new(graph: Graph<B>) -> Self {
+        let linker = Linker::new(&graph);
+        Self { graph, linker, myths: Myths::shipped(), labs: Labs::shipped() }
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph<B> {
+        &self.graph
+    }
+
+    /// The linker.
+    pub fn linker(&self) -> &Linker {
+        &self.linker
+    }
+
+    /// Every claim of a text, in the order of the text, with its verdict. At most [`CLAIMS_MAX`].
+    pub fn claims(&self, text: &str) -> Vec<Claim> {
+        let mentions = self.linker.find(text);
+        let myths = self.myths.hits(text);
+        let tests = self.labs.hits(text);
+        let mut out = Vec::new();
+        let (mut mention, mut myth, mut test) = (0, 0, 0);
+        let mut before = None;
+        for range in sentences(text) {
+            if out.len() >= CLAIMS_MAX {
+                break;
+            }
+            let inside = run(&mentions, &mut mention, range.end, |m| m.start);
+            let myth_hits = run(&myths, &mut myth, range.end, |m| m.start);
+            let test_hits = run(&tests, &mut test, range.end, |t| t.start);
+            let Some(part) = text.get(range.clone()) else { continue };
+            let drugs = inside.iter().filter(|m| is_drug(m.kind)).count();
+            if (drugs == 0 && before.is_none() || inside.is_empty())
+                && myth_hits.len() < 2
+                && test_hits.is_empty()
+            {
+                before = None;
+                continue;
+            }
+            let inside = inside.get(..inside.len().min(MENTIONS_MAX)).unwrap_or(inside);
+            let sentence =
+                Sentence { text: part, at: range.start, mentions: inside, cues: cues(part), before };
+            self.pairs(&sentence, &mut out);
+            self.doses(&sentence, &mut out);
+            self.myths.judge(part, range.start, myth_hits, &sentence.cues, &mut out);
+            self.labs.judge(part, range.start, test_hits, &sentence.cues, &mut out);
+            let only = inside.iter().find(|m| is_drug(m.kind)).filter(|_| drugs == 1);
+            before = only.map(|m| m.node);
+        }
+        out.truncate(CLAIMS_MAX);
+        out
+    }
+
+    fn pairs(&self, s: &Sentence<'_>, out: &mut Vec<Claim>) {
+        let is_question = s.text.ends_with('?');
+        for (at, first) in s.mentions.iter().enumerate() {
+            for second in s.mentions.get(at + 1..).unwrap_or_default() {
+                let drugs = (is_drug(first.kind), is_drug(second.kind));
+                match drugs {
+                    (true, true) => self.together(s, first, second, is_question, out),
+                    (true, false) | (false, true)
+                        if is_condition(if drugs.0 { second.kind } else { first.kind }) =>
+                    {
+                        let (drug, condition) = if drugs.0 { (first, second) } else { (second, first) };
+                        self.drug_and_condition(s, drug, condition, is_question, out);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.pronoun(s, is_question, out);
+    }
+
+    fn drug_and_condition(
+        &self,
+        s: &Sentence<'_>,
+        drug: &Mention,
+        condition: &Mention,
+        question: bool,
+        out: &mut Vec<Claim>,
+    ) {
+        let (first, second) =
+            if drug.start < condition.start { (drug, condition) } else { (condition, drug) };
+        if s.is_compared(drug) || s.is_absent(condition) || s.belongs_to_another(first, second) {
+            return;
+        }
+        let said = Said { text: s.text, cues: &s.cues };
+        if let Some(stance) = said.stance(s.place(first), s.place(second)) {
+            self.push(s, drug.node, condition.node, stance, (first.start, second.end), question, out);
+        }
+    }
+
+    /// `It is contraindicated in asthma.` after a sentence with one drug.
+    fn pronoun(&self, s: &Sentence<'_>, question: bool, out: &mut Vec<Claim>) {
+        let (Some(drug), false) = (s.before, s.mentions.iter().any(|m| is_drug(m.kind))) else { return };
+        let Some(pronoun) = s.cues.iter().find(|c| c.cue == Cue::Pronoun) else { return };
+        let said = Said { text: s.text, cues: &s.cues };
+        for condition in s.mentions.iter().filter(|m| is_condition(m.kind) && !s.is_absent(m)) {
+            let place = s.place(condition);
+            let (first, second) = if pronoun.start < place.0 {
+                ((pronoun.start, pronoun.start + 2), place)
+            } else {
+                (place, (pronoun.start, pronoun.start + 2))
+            };
+            if let Some(stance) = said.stance(first, second) {
+                self.push(s, drug, condition.node, stance, (s.at + first.0, s.at + second.1), question, out);
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one place makes a claim out of what was read")]
+    fn push(
+        &self,
+        s: &Sentence<'_>,
+        drug: NodeId,
+        condition: NodeId,
+        stance: Stance,
+        place: (usize, usize),
+        question: bool,
+        out: &mut Vec<Claim>,
+    ) {
+        let (verdict, ground) = judge::condition(&self.graph, drug, condition, stance);
+        let context = s.context(place, !stance.holds, question);
+        let open = context.family || context.hypothetical && question;
+        let kind = match stance.relation {
+            Relation::Causes => ClaimKind::Causes,
+            Relation::Prevents => ClaimKind::Prevents,
+            Relation::Suits if stance.against_word => ClaimKind::Contraindicated,
+            Relation::Suits => ClaimKind::Treats,
+        };
+        let (verdict, ground) = if open { (Verdict::NotKnown, None) } else { (verdict, ground) };
+        out.push(Claim {
+            kind,
+            start: place.0,
+            end: place.1,
+            subject: Some(drug),
+            object: Some(condition),
+            context,
+            verdict,
+            ground,
+        });
+    }
+
+    fn together(
+        &self,
+        s: &Sentence<'_>,
+        one: &Mention,
+        other: &Mention,
+        question: bool,
+        out: &mut Vec<Claim>,
+    ) {
+        if one.node == other.node || s.is_compared(one) || s.is_compared(other) {
+            return;
+        }
+        let between = s.within(one.end, other.start);
+        let joint = s.slice(one.end, other.start);
+        let speaks =
+            |c: &&CueHit| matches!(c.cue, Cue::Interact) || is_joining(s.slice(s.at + c.start, s.at + c.end));
+        let around = s.cues.iter().any(|c| speaks(&c));
+        let next_to = ["and", "with", "or", "plus", "to", "+", "while", "alongside", "together with"]
+            .iter()
+            .any(|w| joint.trim().starts_with(w) || joint.trim().ends_with(w));
+        if !around || !next_to && !between.clone().any(|c| speaks(&c)) {
+            return;
+        }
+        let said = Said { text: s.text, cues: &s.cues };
+        let interacts = s.cues.iter().any(|c| c.cue == Cue::Interact);
+        let stance =
+            said.stance(s.place(one), s.place(other)).or_else(|| said.stance(s.place(one), s.place(one)));
+        let denied = s.cues.iter().any(|c| matches!(c.cue, Cue::Not | Cue::Deny));
+        let against = s.cues.iter().any(|c| matches!(c.cue, Cue::Against | Cue::Cause));
+        let go = if interacts {
+            denied && !against
+        } else {
+            stance.is_none_or(|st| st.holds && st.relation == Relation::Suits) && (denied || !against)
+        };
+        let (verdict, ground) = judge::together(&self.graph, one.node, other.node, go);
+        let context = s.context((one.start, other.end), !go, question);
+        let (verdict, ground) =
+            if question || context.family { (Verdict::NotKnown, None) } else { (verdict, ground) };
+        let (start, end) = (one.start, other.end);
+        out.push(Claim {
+            kind: ClaimKind::Together,
+            start,
+            end,
+            subject: Some(one.node),
+            object: Some(other.node),
+            context,
+            verdict,
+            ground,
+        });
+    }
+
+    fn doses(&self, s: &Sentence<'_>, out: &mut Vec<Claim>) {
+        if !s.text.bytes().any(|b| b.is_ascii_digit())
+            || s.cues.iter().any(|c| matches!(c.cue, Cue::NoDose | Cue::Child))
+        {
+            return;
+        }
+        for (at, drug) in s.mentions.iter().enumerate().filter(|(_, m)| m.kind == NodeKind::Drug) {
+            let facts: Vec<_> = self.graph.doses(drug.node).collect();
+            if facts.is_empty() {
+                continue;
+            }
+            let next = s.mentions.get(at + 1..).unwrap_or_default().iter().find(|m| is_drug(m.kind));
+            let (_, end) = s.place(drug);
+            let limit = next.map_or(s.text.len(), |m| m.start - s.at);
+            let behind = dose::stated(s.text, end, limit);
+            let Some(stated) = behind.or_else(|| s.amount_before(drug, at)) else { continue };
+            let Some(judged) = dose::judge(&stated, &facts) else { continue };
+            let verdict = match judged.fits {
+                Some(true) => Verdict::Supported,
+                Some(false) => Verdict::Contradicted,
+                None => Verdict::NotKnown,
+            };
+            let source = self.graph.source(judged.source);
+            let ground = Ground {
+                fact: format!("{}: {}", self.graph.node(drug.node).name, judged.arithmetic),
+                source: format!("{}: {}", source.name, judged.cite),
+                licence: source.licence.to_owned(),
+            };
+            let (start, end) = (drug.start.min(s.at + stated.start), drug.end.max(s.at + stated.end));
+            let context = s.context((start, end), false, s.text.ends_with('?'));
+            out.push(Claim {
+                kind: ClaimKind::Dose,
+                start,
+                end,
+                subject: Some(drug.node),
+                object: None,
+                context,
+                verdict,
+                ground: Some(ground),
+            });
+        }
+    }
+}
+
+/// Words that put two drugs together.
+fn is_joining(word: &str) -> bool {
+    const WORDS: [&str; 16] = [
+        "combin",
+        "together",
+        "coadmin",
+        "co-admin",
+        "co admin",
+        "concurrent",
+        "concomitant",
+        "add",
+        "coadmini",
+        "taken",
+        "take",
+        "taking",
+        "given",
+        "used",
+        "use",
+        "prescribed",
+    ];
+    let lower = word.to_lowercase();
+    WORDS.iter().any(|w| lower.starts_with(w))
+}
+
+/// The rows before `end`, and the place moves on.
+fn run<'a, T>(rows: &'a [T], at: &mut usize, end: usize, place: impl Fn(&T) -> usize) -> &'a [T] {
+    let start = *at;
+    while rows.get(*at).is_some_and(|row| place(row) < end) {
+        *at += 1;
+    }
+    rows.get(start..*at).unwrap_or_default()
+}
+
+impl Sentence<'_> {
+    fn place(&self, mention: &Mention) -> (usize, usize) {
+        (mention.start.saturating_sub(self.at), (mention.end.saturating_sub(self.at)).min(self.text.len()))
+    }
+
+    fn slice(&self, from: usize, to: usize) -> &str {
+        self.text.get(from.saturating_sub(self.at)..to.saturating_sub(self.at)).unwrap_or_default()
+    }
+
+    fn within(&self, from: usize, to: usize) -> impl Iterator<Item = &CueHit> + Clone {
+        let (from, to) = (from.saturating_sub(self.at), to.saturating_sub(self.at));
+        self.cues.iter().filter(move |c| c.start >= from && c.end <= to)
+    }
+
+    /// Directly behind `rather than`, `over`, `compared with`.
+    fn is_compared(&self, mention: &Mention) -> bool {
+        let (start, _) = self.place(mention);
+        self.cues.iter().any(|c| c.cue == Cue::Versus && c.end <= start && start - c.end <= 3)
+    }
+
+    /// `without asthma`, `denies asthma`: the condition is said not to be there.
+    fn is_absent(&self, mention: &Mention) -> bool {
+        let (start, _) = self.place(mention);
+        let near = |c: &&CueHit| {
+            c.end <= start
+                && start - c.end <= 12
+                && !self.text.get(c.end..start).unwrap_or_default().contains([',', '.', ';'])
+        };
+        let absent = self.cues.iter().filter(|c| c.cue == Cue::Absent).any(|c| near(&c));
+        // `no asthma`: a bare negation directly before the name.
+        let bare = self.cues.iter().any(|c| {
+            c.cue == Cue::Not
+                && c.end + 1 == start
+                && matches!(
+                    self.text.get(c.start..c.end).map(str::to_ascii_lowercase).as_deref(),
+                    Some("no" | "without")
+                )
+        });
+        absent || bare
+    }
+
+    /// Another drug stands between the two and the relation belongs to it, or the condition is the object of a drug before it.
+    fn belongs_to_another(&self, first: &Mention, second: &Mention) -> bool {
+        let speaks = |c: &CueHit| matches!(c.cue, Cue::For | Cue::Against | Cue::Cause | Cue::Prevent);
+        if is_drug(first.kind) {
+            return self.mentions.iter().any(|m| {
+                is_drug(m.kind)
+                    && m.start >= first.end
+                    && m.end <= second.start
+                    && self.within(first.end, m.start).any(speaks)
+                    && (self.within(m.end, second.start).any(speaks)
+                        || self.within(first.end, m.start).any(|c| c.cue == Cue::And))
+            });
+        }
+        let spoken_between = self.within(first.end, second.start).any(speaks);
+        let owner = self
+            .mentions
+            .iter()
+            .any(|m| is_drug(m.kind) && m.end <= first.start && self.within(m.end, first.start).any(speaks));
+        let other = self.mentions.iter().any(|m| {
+            is_condition(m.kind)
+                && m.start >= first.end
+                && m.end <= second.start
+                && self.within(first.end, m.start).any(speaks)
+                && self.within(m.end, second.start).any(speaks)
+        });
+        let parted = self.within(first.end, second.start).any(|c| matches!(c.cue, Cue::And | Cue::But));
+        owner && (!spoken_between || parted) || other
+    }
+
+    /// `500 mg of metformin`: the amount directly before the drug, with the frequency behind it.
+    fn amount_before(&self, drug: &Mention, at: usize) -> Option<dose::Stated> {
+        let (start, end) = self.place(drug);
+        let earlier = at.checked_sub(1).and_then(|n| self.mentions.get(n)).map_or(0, |m| self.place(m).1);
+        let mut from = start.saturating_sub(28).max(earlier);
+        while !self.text.is_char_boundary(from) {
+            from += 1;
+        }
+        let before = self.text.get(from..start)?;
+        let trimmed = before.trim_end().trim_end_matches("of").trim_end();
+        let stated = dose::stated(self.text, from, from + trimmed.len())?;
+        let gap = from + trimmed.len() - stated.end;
+        if gap > 12 {
+            return None;
+        }
+        // The frequency stands behind the drug: read the amount and what follows the name as one.
+        let next = self
+            .mentions
+            .get(at + 1..)
+            .unwrap_or_default()
+            .iter()
+            .find(|m| is_drug(m.kind))
+            .map_or(self.text.len(), |m| m.start - self.at);
+        let joined = format!("{} {}", self.text.get(stated.start..stated.end)?, self.text.get(end..next)?);
+        let full = dose::stated(&joined, 0, joined.len())
+            .filter(|f| f.low == stated.low && f.unit == stated.unit)?;
+        Some(dose::Stated { start: stated.start, end: stated.end, pieces: stated.pieces, ..full })
+    }
+
+    fn context(&self, place: (usize, usize), negated: bool, question: bool) -> Context {
+        let (from, _) = (place.0.saturating_sub(self.at), place.1);
+        let before = |cue: Cue| self.cues.iter().any(|c| c.cue == cue && c.end <= from + 1);
+        Context {
+            negated,
+            hedged: self.cues.iter().any(|c| c.cue == Cue::Hedge),
+            family: before(Cue::Family),
+            past: before(Cue::Past),
+            hypothetical: question || self.cues.iter().any(|c| c.cue == Cue::Hypothetical && c.start == 0),
+        }
+    }
+}

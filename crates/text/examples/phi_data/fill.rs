@@ -32,12 +32,20 @@ pub struct Lists {
     given: Vec<&'static str>,
     family: Vec<&'static str>,
     places: Vec<&'static str>,
+    medical: Vec<&'static str>,
+    common: Vec<&'static str>,
 }
 
 impl Lists {
     pub fn new() -> Self {
         let long = |which| list(which).filter(|w| w.chars().count() >= 3).collect();
-        Self { given: long(Lexicon::GIVEN), family: long(Lexicon::FAMILY), places: long(Lexicon::PLACE) }
+        Self {
+            given: long(Lexicon::GIVEN),
+            family: long(Lexicon::FAMILY),
+            places: long(Lexicon::PLACE),
+            medical: long(Lexicon::MEDICAL),
+            common: long(Lexicon::COMMON),
+        }
     }
 }
 
@@ -131,7 +139,7 @@ fn saint(rng: &mut Rng, kind: &str) -> String {
 fn institution(rng: &mut Rng, lists: &Lists) -> String {
     let kind = word(rng, FACILITIES);
     let c = city(rng, lists);
-    match rng.below(16) {
+    match rng.below(17) {
         0 | 1 => format!(
             "{c} {} {kind}",
             word(
@@ -143,6 +151,7 @@ fn institution(rng: &mut Rng, lists: &Lists) -> String {
         4 | 5 => format!("{c} {kind}"),
         6 => format!("{} {kind}", family(rng, lists)),
         7 => format!("{} {} {kind}", family(rng, lists), family(rng, lists)),
+        15 => format!("{} {} {}", family(rng, lists), word(rng, "& and"), partner(rng, lists)),
         8 => format!(
             "{}{} {kind}",
             word(
@@ -203,6 +212,15 @@ pub fn facility(rng: &mut Rng, lists: &Lists) -> String {
         1 => format!("{base}, {}", city(rng, lists)),
         2 => format!("{base} in {}, {}", city(rng, lists), word(rng, STATES)),
         _ => base,
+    }
+}
+
+/// The second half of `Brigham and Women's`.
+fn partner(rng: &mut Rng, lists: &Lists) -> String {
+    match rng.below(3) {
+        0 => word(rng, "Women's|Children's|Women’s|Sons|Women's Hospital").to_owned(),
+        1 => format!("{} {}", family(rng, lists), word(rng, FACILITIES)),
+        _ => family(rng, lists),
     }
 }
 
@@ -347,6 +365,11 @@ pub fn slot(rng: &mut Rng, lists: &Lists, name: &str) -> (String, Label) {
         "drug" => (case(rng, DRUGS), Label::Outside),
         "dx" => (case(rng, DISEASES), Label::Outside),
         "ep" => (format!("{}{}", word(rng, EPONYMS), word(rng, "|'s|'s|’s")), Label::Outside),
+        "eponym" => (family(rng, lists), Label::Outside),
+        "brand" => (brand(rng, lists), Label::Outside),
+        "common" => (lists.common[rng.below(lists.common.len())].to_owned(), Label::Outside),
+        "device" => (word(rng, DEVICES).to_owned(), Label::Outside),
+        "section" => (word(rng, HEADINGS).to_owned(), Label::Outside),
         "head" => (word(rng, HEADS).to_owned(), Label::Outside),
         "org" => (word(rng, ORGANISATIONS).to_owned(), Label::Outside),
         "trial" => (word(rng, TRIALS).to_owned(), Label::Outside),
@@ -361,6 +384,11 @@ pub fn slot(rng: &mut Rng, lists: &Lists, name: &str) -> (String, Label) {
     }
 }
 
+/// A trade name: made up, or a word of the medical list.
+fn brand(rng: &mut Rng, lists: &Lists) -> String {
+    if rng.below(2) == 0 { invented(rng) } else { capital(lists.medical[rng.below(lists.medical.len())]) }
+}
+
 fn case(rng: &mut Rng, from: &'static str) -> String {
     let chosen = word(rng, from);
     match rng.below(5) {
@@ -372,7 +400,7 @@ fn case(rng: &mut Rng, from: &'static str) -> String {
 
 fn fraction(rng: &mut Rng) -> String {
     match rng.below(6) {
-        0 => format!("{}/5", rng.below(6)),
+        0 => format!("{}/{}", rng.below(6), 2 + rng.below(4)),
         1 => format!("{}/6", 1 + rng.below(5)),
         2 => format!("{}/{}", 80 + rng.below(120), 40 + rng.below(70)),
         3 => format!("{}/10", rng.below(11)),

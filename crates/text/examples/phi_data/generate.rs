@@ -19,7 +19,9 @@ fn fill(rng: &mut Rng, lists: &Lists, template: &str, out: &mut Example) {
         } else {
             let (small, first) = (name.to_lowercase(), name.chars().next().is_some_and(char::is_uppercase));
             let (mut text, label) = slot(rng, lists, &small);
-            if first {
+            if name.len() > 2 && name.chars().all(char::is_uppercase) {
+                text = text.to_uppercase();
+            } else if first {
                 let mut chars = text.chars();
                 text = chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect());
             }

@@ -30,7 +30,7 @@ pub const ASK: [&str; 24] = [
 ];
 
 /// The person asked about.
-pub const WHO: [&str; 22] = [
+pub const WHO: [&str; 27] = [
     "a {age}-year-old {sex}, {n},",
     "a {age}-year-old {sex} named {n}",
     "a {age}yo {sex}, {n},",
@@ -53,6 +53,11 @@ pub const WHO: [&str; 22] = [
     "specifically {n},",
     "a {age}-year-old {sex} referred by {d}",
     "the son of {n},",
+    "ref {n}'s case,",
+    "- {n},",
+    "(pt {n})",
+    "prescribed to {n}, who is treated in {c} and",
+    "{n}'s case",
 ];
 
 /// What they have.
@@ -72,7 +77,7 @@ pub const HAS: [&str; 12] = [
 ];
 
 /// Where and when they were seen.
-pub const SEEN: [&str; 40] = [
+pub const SEEN: [&str; 56] = [
     "seen at {h} on {dt}",
     "admitted to {h} on {dt}",
     "treated at {h}",
@@ -113,10 +118,26 @@ pub const SEEN: [&str; 40] = [
     "dx {d}",
     "f/u at {h} in {pd}",
     "at {h} w/ {dx}",
+    "seen @ {h} on {dt}",
+    "@ {h}",
+    "at {h}, {n}, on {dt}",
+    "seen at {h} {dt}",
+    "recently at {h}, {c}",
+    "who moved to {c} in {pd}",
+    "admitted to {h} ICU on {pd}",
+    "at {h} {pd}",
+    "under {d}'s care in {c}",
+    "who lives in the {c} area and was seen on {dt}",
+    "registered at {h} with {dx}",
+    "from the {c} area",
+    "seen at {h} - {n}",
+    "treated in {c} and",
+    "from {c} who had {dx}",
+    "of {c} who presents with {dx}",
 ];
 
 /// Numbers of theirs.
-pub const NUMBERS: [&str; 18] = [
+pub const NUMBERS: [&str; 25] = [
     "(MRN: {id})",
     "MRN {id}",
     "with MRN {id}",
@@ -135,10 +156,17 @@ pub const NUMBERS: [&str; 18] = [
     "chart #{id}",
     "his record is {id}",
     "ref {id}",
+    "ins policy no. {id}",
+    "case #{id}",
+    "(Insurance no.: {id})",
+    "Fax: {ph}",
+    "member # {id}",
+    "acct no. {id}",
+    "[MRN: {id}]",
 ];
 
 /// Questions without anybody in them.
-pub const NOBODY: [&str; 44] = [
+pub const NOBODY: [&str; 94] = [
     "{ask} a {age}-year-old {sex} with {dx}, diagnosed in {year}?",
     "{ask} a {age}-year-old {people} {sex} with a history of {dx} and a positive {ep} {head}?",
     "{ask} patients with {ep} {head} according to the latest {org} guidelines from {year}?",
@@ -183,10 +211,60 @@ pub const NOBODY: [&str; 44] = [
     "What is the role of {Drug} in {Dx} ({code})?",
     "Grade {frac} holosystolic murmur, {ep} {head} was not present.",
     "Mother has {Dx}. Father died of {Dx} at age {age}.",
+    "{section}: {Dx}.",
+    "{section}:  ,{dx} and {dx}.,{section}: , The patient was stable.",
+    "{section}\n{dx}\n\n{section}\nUnremarkable.",
+    "{section}: Noncontributory.,{section}: , None.",
+    "The {eponym} {device} was used and a {eponym} {device} placed.",
+    "A {brand} {device} was applied with {brand}.",
+    "A {eponym} {head} was positive; the {eponym} {head} was normal.",
+    "Closed with #2-0 {brand} and 4-0 {brand} {device}.",
+    "Patient on {brand} {num} mg BID and {brand} {num} mcg.",
+    "Started {brand} {num} mg PO daily; stopped {Brand}.",
+    "Allergies: {brand}, {brand}.",
+    "Meds: {brand}, {brand}, {Drug}, {brand} p.r.n.",
+    "The patient was given {brand} and {brand} preoperatively.",
+    "Call 911 or go to the ED if symptoms worsen.",
+    "Reflexes: {frac} in the upper and {frac} in the lower extremities. Flexion 60/60, extension 25/25.",
+    "ANESTHESIA: General. ESTIMATED BLOOD LOSS: Minimal.",
+    "Transferred to Recovery in stable condition; admitted to General Medicine and the PACU.",
+    "Tolerated {brand}/{brand} {num}/{num}; {brand} DS, {brand} XR and {brand} SR continued.",
+    "{eponym} et al. reported {dx} in {year}.",
+    "{ask} {dx} treated with {brand} ({drug})?",
+    "The patient is pleasant and cooperative, lucid, and in no distress.",
+    "Infection with {Brand} {brand} was found; culture grew {Brand}.",
+    "MRI Brain, CT Abdomen and Pelvis, US Doppler, and EGD ordered.",
+    "Insurance: Medicare. Employer: retired. Marital status: Married. Religion: Catholic.",
+    "Consults: Cardiology, Physical Therapy, and Social Work.",
+    "Color: Amber, Clarity: Clear. Mood: Anxious. Affect: Flat.",
+    "Sodium 138 Potassium 4.1 Chloride 101 Glucose {num} Hemoglobin {dec} Hematocrit {num}",
+    "{Dx} ({code}), {Dx}, s/p {eponym} procedure.",
+    "pt, {age}yo F, dx'd w/ {dx}, on {drug}",
+    "{age}yo M w/ {dx} and {code}",
+    "Laparoscopy and drainage is performed. Orchiopexy is scheduled.",
+    "Looking at an {ep} grid, she sees wavy lines.",
+    "Strength is 4/5 on the left and 5/5 on the right.",
+    "at {num} weeks' gestation with {dx}",
+    "Serum osmolality {num} {num} mOsm, urine {num} {num}.",
+    "Na {num}, K {dec}, Cl {num}, CO2 {num}, BUN {num}, Cr {dec}, glucose {num}.",
+    "sodium {num}, potassium {dec}, chloride {num}, bicarbonate {num}, BUN {num}, creatinine {dec}",
+    "WBC {dec}, Hgb {dec}, Hct {num}, Plt {num}, MCV {num}; PT {num}, INR {dec}.",
+    "{section}: , {Common}.,{section}:  ,{Common} {common} {common}.,{section}: {Common}.",
+    "{Common} {common} and {common} {dx}. {Common} {common} was {common}.",
+    "The {common} {common} was {common}; {Common} and {Common} were {common}.",
+    "{section}: {Common}\n{section}: {Common} {common}\n",
+    "a #10 {eponym} {eponym} blade, a 24-French {eponym} catheter and #00 {brand} suture",
+    "{common}, {common}, {common} {head}, {eponym} {head}, {common}",
+    "{COMMON} {COMMON} OF {COMMON}: The {common} was {common}.",
+    "{common}-{common} {common}, {common}-{common} therapy",
+    "Mgmt plan for pt w/ {dx}, worried about poss. infection.",
+    "dx of H. pylori and E. coli in {age}yo F",
+    "early-stage {ep}'s, diagnosed in {year}",
+    "medical record review and SS# unknown",
 ];
 
 /// Lines of notes.
-pub const NOTES: [&str; 96] = [
+pub const NOTES: [&str; 113] = [
     "Patient: {n}   MRN: {id}   DOB: {dt}",
     "NAME {n} | DOB {dt} | MRN#{id} | PCP {d}",
     "RE: {n}, DOB {dt}, SSN {id}",
@@ -283,4 +361,21 @@ pub const NOTES: [&str; 96] = [
     "Surgeon: {gf}",
     "History obtained from {gf}, neighbor.",
     "XGT:{f}",
+    "{section}: {g} lives in {c} with her son {g}.",
+    "{section}: Seen by {d} at {h}.",
+    "{n} presented to the ED.",
+    "Lives at {a}, moved from {c}.",
+    "PCP {gf}, {h}, {ph}",
+    "Lt. {f} served in {c}.",
+    "Pt {f} ambulated x2 today per {g}.",
+    "Spoke with {g} at {h} re: {dx}.",
+    "Patient lives in {c}, {state}.",
+    "Interpreter {g} present.",
+    "Seen in {pd} at {h} by {d}, then by {gf}.",
+    "resident of {c}; retired",
+    "{lower} was seen today",
+    "pt {lower}, dob {dt}, mrn {id}",
+    "{d}, MD, {h}",
+    "{gf}, PA-C",
+    "Teacher at {h}.",
 ];

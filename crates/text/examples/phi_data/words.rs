@@ -89,3 +89,20 @@ the Ohio River Valley|New Mexico|Connecticut|Wisconsin|Minnesota|Massachusetts|t
 pub const FACILITIES: &str = "Hospital|Hospital|Clinic|Clinic|Medical Center|Med Ctr|Med Center|Health Center|Medical Centre|Hosp.|\
 Med. Center|Health|Healthcare|Infirmary|Medical Group|Cancer Center|Heart Center|Rehabilitation|Dialysis|\
 Nursing Home|Senior Center|Surgery Center|Urgent Care|Hospice|Family Practice|Institute|Oncology Center";
+
+/// Headings of notes, which stand in capitals where names could.
+pub const HEADINGS: &str = "PROCEDURE IN DETAIL|DESCRIPTION OF PROCEDURE|DETAILS OF THE OPERATION|OPERATIVE PROCEDURE IN DETAIL|\
+FAMILY HISTORY|SOCIAL HISTORY|PAST MEDICAL HISTORY|PAST SURGICAL HISTORY|HISTORY OF PRESENT ILLNESS|CHIEF COMPLAINT|\
+REVIEW OF SYSTEMS|PHYSICAL EXAMINATION|VITAL SIGNS|ALLERGIES|MEDICATIONS|CURRENT MEDICATIONS|ASSESSMENT AND PLAN|ASSESSMENT|\
+PLAN|IMPRESSION|FINDINGS|INDICATIONS FOR PROCEDURE|PREOPERATIVE DIAGNOSIS|POSTOPERATIVE DIAGNOSIS|ANESTHESIA|COMPLICATIONS|\
+ESTIMATED BLOOD LOSS|SPECIMENS|DISPOSITION|CONDITION ON DISCHARGE|DISCHARGE INSTRUCTIONS|HOSPITAL COURSE|BRIEF SUMMARY|\
+EMERGENCY DEPARTMENT COURSE|LABORATORY DATA|DIAGNOSTIC STUDIES|MENTAL STATUS EXAM|TOURNIQUET TIME|CONSULTATIONS|TITLE OF OPERATION|\
+SUMMARY OF PROCEDURE|SUBJECTIVE|OBJECTIVE|HEENT|NECK|LUNGS|HEART|ABDOMEN|EXTREMITIES|NEUROLOGIC|SKIN|GENITOURINARY|Family History|\
+Social History|Past Medical History|Chief Complaint|Review of Systems|Physical Exam|Vital Signs|Hospital Course|Assessment|Plan|\
+Impression|Findings|Allergies|Medications|Home Medications|Reason for Visit|History of Present Illness|General Appearance|Cardiac|\
+Pulmonary|Neuro|Psych|Extremities|Code Status|Diet|Activity|Follow-up|Labs|Imaging|Problems|Discharge Diagnosis|DATA|EXAM|HPI|PMH";
+
+/// Devices, sutures and dressings, which bear names.
+pub const DEVICES: &str = "retractor|forceps|clamp|drill|valve|splint|splints|catheter|needle|suture|stitch|drain|stent|graft|\
+bandage|dressing|plate|screws|scissors|elevator|speculum|trocar|cannula|tube|shunt|prosthesis|pump|brace|stockings|boot|saw|hook|\
+wire|knife|scope|balloon|filter|mesh|approach|incision|technique|repair|procedure|osteotomy|flap|anastomosis|ligament|fascia|lavage";

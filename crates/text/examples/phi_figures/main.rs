@@ -5,6 +5,7 @@
 //! cargo run --release -p text --example phi_figures -- sets       # trained without the set that is judged
 //! cargo run --release -p text --example phi_figures -- shipped [SUFFIX]   # the weights in the repository
 //! cargo run --release -p text --example phi_figures -- curve      # recall against alarms over the threshold
+//! cargo run --release -p text --example phi_figures -- speed     # megabytes a second, start, memory
 //! ```
 //! A gold span counts as covered when all its bytes are inside findings; a text leaks when one gold byte is not. A text
 //! without identifiers is flagged when anything is found in it.
@@ -131,10 +132,58 @@ fn folds(show: bool, settings: Settings) {
     JUDGED.iter().zip(&counts).for_each(|(set, count)| print(set, count));
 }
 
+/// The folds again, at several thresholds of each model.
+fn curve() {
+    const MARGINS: [i32; 9] = [-300, -150, -80, -40, 0, 40, 80, 150, 300];
+    let mut counts = vec![vec![Count::default(); JUDGED.len()]; MARGINS.len()];
+    for fold in 0..5 {
+        let model = weights(Without { fold: Some(fold), ..Without::default() }, Settings::default());
+        for (margin, counts) in MARGINS.iter().zip(&mut counts) {
+            let mut finder = Finder::new(&model, Sensitivity::with_margin(*margin));
+            for (set, count) in JUDGED.iter().zip(counts) {
+                for (_, row) in rows(set, "open").iter().enumerate().filter(|(i, _)| i % 5 == fold) {
+                    judge(set, row, &mut finder, false, count);
+                }
+            }
+        }
+    }
+    for (margin, counts) in MARGINS.iter().zip(&counts) {
+        println!("margin {margin}");
+        JUDGED.iter().zip(counts).for_each(|(set, count)| print(set, count));
+    }
+}
+
 fn one_set(set: &str, model: &Weights, sensitivity: Sensitivity, suffix: &str, show: bool) -> Count {
     let (mut count, mut finder) = (Count::default(), Finder::new(model, sensitivity));
     rows(set, suffix).iter().for_each(|row| judge(set, row, &mut finder, show, &mut count));
     count
+}
+
+/// Processor seconds of this thread so far (Linux).
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+}
+
+/// Time to the first finding, then throughput per processor second over each set of texts, best of five, and the peak of memory.
+fn speed() {
+    let start = cpu_seconds();
+    let found = text::phi::find("Seen by Dr. Okafor on 04/12/2023.").len();
+    println!("first finding ({found} identifiers) after {:.1} CPU ms", (cpu_seconds() - start) * 1e3);
+    let mut finder = Finder::default();
+    for set in ["misinfo_medec_ms", "clean_mtsamples", "clean_pubmedqa_l", "phi_clin_surrogate", "phi_asq"] {
+        let texts: Vec<String> = rows(set, "open").into_iter().map(|r| r.text).collect();
+        let bytes: usize = texts.iter().map(String::len).sum();
+        let once = |finder: &mut Finder<'_>| {
+            let start = cpu_seconds();
+            let found: usize = texts.iter().map(|t| finder.find(t).len()).sum();
+            (cpu_seconds() - start, found)
+        };
+        let best = (0..5).map(|_| once(&mut finder)).min_by(|a, b| a.0.total_cmp(&b.0)).expect("five runs");
+        println!("{set:24} {bytes:9} bytes {:7} found {:6.1} MB/s", best.1, bytes as f64 / best.0 / 1e6);
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().filter(|l| l.starts_with("VmHWM")).for_each(|l| println!("{l}"));
 }
 
 fn main() {
@@ -150,20 +199,8 @@ fn main() {
                 print(set, &one_set(set, &model, Sensitivity::default(), "open", show));
             }
         }
-        "curve" => {
-            let model = weights(Without { fold: Some(0), ..Without::default() }, Settings::default());
-            for margin in [-400, -200, -100, -50, 0, 50, 100, 200, 400] {
-                println!("margin {margin}");
-                let mut finder = Finder::new(&model, Sensitivity::with_margin(margin));
-                for set in JUDGED {
-                    let mut count = Count::default();
-                    for (_, row) in rows(set, "open").iter().enumerate().filter(|(i, _)| i % 5 == 0) {
-                        judge(set, row, &mut finder, false, &mut count);
-                    }
-                    print(set, &count);
-                }
-            }
-        }
+        "speed" => speed(),
+        "curve" => curve(),
         _ => {
             let suffix = if extra.is_empty() || extra == "show" { "open" } else { &extra };
             for set in JUDGED {

@@ -51,6 +51,9 @@ pub(super) fn numbers(doc: &mut Doc<'_>, i: usize) -> Option<usize> {
     }
     let mark = doc.at(i + 1).filter(|t| t.gap == 0 && (t.is('/') || t.is('-') || t.is('.')))?.value;
     let mark = char::from_u32(mark)?;
+    if let Some(to) = month_year(doc, i, mark) {
+        return Some(to);
+    }
     let (second, third) = (*doc.at(i + 2)?, *doc.at(i + 4)?);
     if !doc.glued(i + 3, mark) || second.gap > 0 || third.gap > 0 {
         return None;
@@ -69,6 +72,23 @@ pub(super) fn numbers(doc: &mut Doc<'_>, i: usize) -> Option<usize> {
     let to = clock(doc, i + 5);
     doc.mark(i, to, Kind::Date, 0.97);
     Some(to)
+}
+
+/// `06/2018`: a month and a year of four digits.
+fn month_year(doc: &mut Doc<'_>, i: usize, mark: char) -> Option<usize> {
+    let (first, second) = (*doc.at(i)?, *doc.at(i + 2)?);
+    let goes_on = doc.glued(i + 3, mark) || (i > 0 && first.gap == 0 && doc.is(i - 1, mark));
+    if mark == '.'
+        || !month(&first)
+        || !year(&second)
+        || second.gap > 0
+        || goes_on
+        || (mark == '-' && second.value < 1930)
+    {
+        return None;
+    }
+    doc.mark(i, i + 3, Kind::Date, 0.9);
+    Some(i + 3)
 }
 
 /// `20230425`, and nothing that is not a day of a month.

@@ -28,7 +28,7 @@ fn bridge(t: &Token) -> bool {
         || t.len() <= 3
 }
 
-/// Whether the tagger has to look at a token: capitals, digits, and small words that are names and nothing else.
+/// Whether the tagger has to look at a token: capitals, digits, and small words that are names or places and nothing else.
 fn candidate(t: &Token) -> bool {
     if t.shape == Shape::Mark {
         return false;
@@ -38,8 +38,8 @@ fn candidate(t: &Token) -> bool {
     }
     t.entry.role == Role::None
         && t.len() >= 4
-        && t.entry.on(Lexicon::GIVEN | Lexicon::FAMILY)
-        && !t.entry.on(Lexicon::COMMON)
+        && t.entry.on(Lexicon::GIVEN | Lexicon::FAMILY | Lexicon::PLACE)
+        && !t.entry.on(Lexicon::COMMON | Lexicon::MEDICAL)
 }
 
 /// Fills `active`: which tokens the tagger labels. All others are outside of every identifier.
@@ -75,8 +75,8 @@ pub(super) fn activate(doc: &Doc<'_>, active: &mut Vec<bool>) {
 fn view(doc: &Doc<'_>, i: usize) -> View {
     let Some(t) = doc.at(i) else { return View { word: 1, look: 1, ruled: 0, role: 0 } };
     let ruled = doc.ruled.get(i).copied().flatten().map_or(0, |k| k as u32 + 1);
-    let mut look = u32::from(t.entry.lists) | (t.entry.role as u32) << 5 | (t.shape as u32) << 11;
-    look |= u32::from(t.gap.min(2)) << 15 | ruled << 17;
+    let mut look = u32::from(t.entry.lists) | ((t.entry.role as u32) << 6) | ((t.shape as u32) << 12);
+    look |= (u32::from(t.gap.min(2)) << 16) | (ruled << 18);
     if t.is_number() {
         look |= number_class(t.value) << 24;
     }
@@ -130,9 +130,9 @@ pub(super) fn features(doc: &Doc<'_>, i: usize) -> [u32; FEATURES] {
     let [p3, p2, p1, s, n1, n2, n3] = [at(-3), at(-2), at(-1), at(0), at(1), at(2), at(3)];
     let text = doc.text_of(i);
     let core = text.get(..text.len() - usize::from(doc.at(i).map_or(0, |t| t.possessive))).unwrap_or(text);
-    let shape = s.look >> 11 & 0xf;
+    let shape = (s.look >> 12) & 0xf;
     // Lists and roles without the look, so that one template reads `JOHN SMITH` and `John Smith` alike.
-    let bare = |v: View| v.look & 0x7ff;
+    let bare = |v: View| v.look & 0xfff;
     let length = (core.len() as u32).min(12);
     let wide = |v: View| v.look & !(0xff << 24);
     [
@@ -141,7 +141,7 @@ pub(super) fn features(doc: &Doc<'_>, i: usize) -> [u32; FEATURES] {
         mix(3, edge(core, 3, true), 0, shape),
         mix(4, edge(core, 3, false), 0, shape),
         mix(5, edge(core, 2, true), length, 0),
-        mix(6, shape, length, p1.look >> 15 & 3),
+        mix(6, shape, length, (p1.look >> 16) & 3),
         mix(7, s.look, 0, 0),
         mix(8, p1.look, 0, 0),
         mix(9, n1.look, 0, 0),
@@ -166,7 +166,7 @@ pub(super) fn features(doc: &Doc<'_>, i: usize) -> [u32; FEATURES] {
         mix(28, n3.word, shape, 0),
         mix(29, nearest(doc, i, -1), bare(s), 0),
         mix(30, nearest(doc, i, 1), bare(s), 0),
-        mix(31, p1.role, n1.role, s.look & 0x7fff),
+        mix(31, p1.role, n1.role, s.look & 0xffff),
         mix(32, p2.role << 8 | p1.role, s.look, 0),
         mix(33, p2.word, p1.look, s.look),
         mix(34, p3.look, p1.look, s.look),

@@ -220,6 +220,19 @@ pub(super) fn age(doc: &mut Doc<'_>, i: usize) -> Option<usize> {
     Some(i + 1)
 }
 
+/// The codes of the United States' states, the district and Puerto Rico.
+const STATE_CODES: [&str; 52] = [
+    "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS", "KY",
+    "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND",
+    "OH", "OK", "OR", "PA", "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY", "DC",
+    "PR",
+];
+
+/// Whether a word is the code of a state.
+pub(super) fn is_state_code(word: &str) -> bool {
+    word.len() == 2 && STATE_CODES.contains(&word)
+}
+
 /// `zip code 94103`, `MA 02115-1234`.
 pub(super) fn zip(doc: &mut Doc<'_>, i: usize) -> Option<usize> {
     doc.at(i).filter(|t| t.is_number() && t.len() == 5)?;

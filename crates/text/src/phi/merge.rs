@@ -1,6 +1,7 @@
 //! From labels of tokens to identifiers: whole spans, what the first mention says of the later ones, one list.
 
 use super::doc::{Doc, Mark};
+use super::ids::is_state_code;
 use super::kind::Kind;
 use super::lexicon::{Lexicon, Role};
 use super::tagger::Label;
@@ -39,6 +40,12 @@ fn add(doc: &mut Doc<'_>, from: usize, to: usize, label: Label, margins: &[i32])
     if !said {
         return;
     }
+    if label == Label::Name {
+        (from, to) = name_core(doc, from, to);
+    }
+    if from >= to || spoken_of_generally(doc, from, to, label) {
+        return;
+    }
     let kind = match label {
         Label::Name => Kind::Name,
         Label::Place => Kind::Place,
@@ -60,18 +67,122 @@ fn add(doc: &mut Doc<'_>, from: usize, to: usize, label: Label, margins: &[i32])
     doc.mark(from, to, kind, confidence);
 }
 
+/// A name without the ordinary small words and numbers at its ends; empty when only a letter is left.
+fn name_core(doc: &Doc<'_>, from: usize, to: usize) -> (usize, usize) {
+    let (mut from, mut to) = (from, to);
+    let ordinary = |t: &Token| {
+        let small = t.shape == Shape::Small
+            && (t.entry.on(Lexicon::COMMON) || t.len() < 3)
+            && !matches!(t.entry.role, Role::Particle | Role::Title);
+        small || t.has_digit() || t.shape == Shape::Mark
+    };
+    let start = from;
+    while from < to && doc.at(from).is_some_and(ordinary) {
+        from += 1;
+    }
+    while to > from && doc.at(to - 1).is_some_and(|t| ordinary(t) && t.shape == Shape::Small) {
+        to -= 1;
+    }
+    let word = |i: usize| doc.at(i).is_some_and(|t| t.shape != Shape::Mark);
+    let eponym = (from..to).filter(|i| word(*i)).all(|i| doc.role(i) == Role::Medical);
+    let titled = (1..=2).any(|b| doc.before(from, b).is_some_and(|t| t.entry.role == Role::Title));
+    // `H. pylori`: the letter of a genus before a species.
+    let species = doc
+        .at(to + 1)
+        .is_some_and(|t| t.shape == Shape::Small && !t.entry.on(Lexicon::COMMON) && t.len() > 3);
+    let genus = to == from + 1
+        && doc.at(from).is_some_and(|t| t.shape == Shape::Letter)
+        && doc.glued(to, '.')
+        && species;
+    if (eponym && !titled) || genus {
+        return (to, to);
+    }
+    let letter = to == from + 1 && from > start && doc.at(from).is_some_and(|t| t.shape == Shape::Letter);
+    if letter { (to, to) } else { (from, to) }
+}
+
+/// States and countries of more than one word; one word has [`Role::Large`]. `New York` is a city, too.
+const LARGE: [&str; 34] = [
+    "New Jersey",
+    "New Mexico",
+    "New Hampshire",
+    "New Zealand",
+    "New England",
+    "North Carolina",
+    "South Carolina",
+    "North Dakota",
+    "South Dakota",
+    "West Virginia",
+    "Rhode Island",
+    "Puerto Rico",
+    "Hong Kong",
+    "South Africa",
+    "North Africa",
+    "West Africa",
+    "East Africa",
+    "South America",
+    "North America",
+    "Central America",
+    "Latin America",
+    "South Korea",
+    "North Korea",
+    "Saudi Arabia",
+    "Sri Lanka",
+    "Costa Rica",
+    "El Salvador",
+    "Dominican Republic",
+    "United States",
+    "United Kingdom",
+    "Middle East",
+    "Southeast Asia",
+    "Sierra Leone",
+    "Burkina Faso",
+];
+
+/// What the tagger takes for a place or a date and the rule does not: a state or country, a date without month, day of the
+/// week or number, a fraction that no calendar has or that grades strength.
+fn spoken_of_generally(doc: &Doc<'_>, from: usize, to: usize, label: Label) -> bool {
+    let roles = |wanted: &[Role]| (from..to).any(|i| wanted.contains(&doc.role(i)));
+    let digits = (from..to).any(|i| doc.at(i).is_some_and(Token::has_digit));
+    match label {
+        Label::Place => {
+            let word = |i: usize| doc.at(i).is_some_and(|t| t.shape != Shape::Mark);
+            let all = (from..to).filter(|i| word(*i)).all(|i| {
+                doc.role(i) == Role::Large
+                    || matches!(doc.text_of(i), "the" | "of" | "in" | "and" | "New" | "North" | "South")
+            });
+            let end =
+                doc.at(to).filter(|_| doc.text_of(from) == "New" && to == from + 1).map_or(to, |_| to + 1);
+            let (Some(a), Some(b)) = (doc.at(from), doc.at(end - 1)) else { return false };
+            let text = doc.text.get(a.start as usize..b.end as usize).unwrap_or_default();
+            LARGE.contains(&text) || (all && doc.role(to - 1) == Role::Large && text != "New York")
+        }
+        Label::Date => {
+            let slash = to == from + 3 && doc.is(from + 1, '/');
+            let (a, b) = (doc.at(from).map_or(0, |t| t.value), doc.at(from + 2).map_or(0, |t| t.value));
+            let impossible = slash && (a == 0 || a > 12 || b == 0);
+            let graded = slash
+                && matches!(b, 5 | 6 | 10)
+                && doc.cue_before(from, 10, |r| r == Role::Finding)
+                && doc.before(from, 1).is_none_or(|t| t.entry.role != Role::DateCue);
+            let named = roles(&[Role::Month, Role::Weekday]);
+            impossible || graded || !(digits || named)
+        }
+        _ => false,
+    }
+}
+
 /// A capital word after a title is a name, whatever it is: `Dr. Vault`, `Mr. W.`.
 pub(super) fn titles(doc: &mut Doc<'_>) {
     for i in 0..doc.tokens.len() {
-        let titled = doc.role(i) == Role::Title
-            && doc.at(i).is_some_and(|t| t.is_capital() && t.shape != Shape::Letter);
-        if !titled {
+        if doc.role(i) != Role::Title || doc.taken(i) {
             continue;
         }
         let next = i + 1 + usize::from(doc.glued(i + 1, '.'));
         let Some(word) = doc.at(next).copied() else { continue };
         let strong = !matches!(doc.text_of(i), "Sir" | "Madam" | "Nurse" | "Doctor" | "Professor" | "Miss");
-        let fits = word.is_capital() && word.gap <= 1 && word.gap > 0;
+        let capital = doc.at(i).is_some_and(Token::is_capital);
+        let fits = capital && word.is_capital() && word.gap <= 1 && word.gap > 0;
         let role = matches!(
             word.entry.role,
             Role::None | Role::Medical | Role::Street | Role::Month | Role::Large | Role::EponymHead
@@ -85,6 +196,29 @@ pub(super) fn titles(doc: &mut Doc<'_>) {
     }
 }
 
+/// The foot of a dictation: initials, a colon, the typist, alone on a line (`XGT:holmes`).
+pub(super) fn initials(doc: &mut Doc<'_>) {
+    for i in 0..doc.tokens.len() {
+        let opens = doc.at(i).is_some_and(|t| t.shape == Shape::Capitals && t.gap >= 2 && t.len() <= 4);
+        if !opens
+            || !(doc.glued(i + 1, ':') || doc.glued(i + 1, '/'))
+            || doc.at(i + 3).is_some_and(|t| t.gap < 2)
+        {
+            continue;
+        }
+        let typist = doc.at(i + 2).is_some_and(|t| {
+            t.gap == 0
+                && t.len() >= 4
+                && t.entry.role == Role::None
+                && t.entry.on(Lexicon::GIVEN | Lexicon::FAMILY)
+                && !t.entry.on(Lexicon::COMMON | Lexicon::MEDICAL)
+        });
+        if typist && !doc.taken(i + 2) {
+            doc.mark(i + 2, i + 3, Kind::Name, 0.7);
+        }
+    }
+}
+
 /// Completes names and places at their ends: the full stop of an initial, a hyphenated second name, the town after an
 /// institution, `clinic` after a town.
 pub(super) fn complete(doc: &mut Doc<'_>) {
@@ -93,6 +227,13 @@ pub(super) fn complete(doc: &mut Doc<'_>) {
         let next_free = |doc: &Doc<'_>, j: usize| j < doc.tokens.len() && !doc.taken(j);
         match kind {
             Kind::Name => {
+                let suffix = usize::from(doc.is(i + 1, ','));
+                let generation =
+                    matches!(doc.text_of(i + 1 + suffix), "II" | "III" | "IV" | "Jr" | "Sr" | "JR" | "SR");
+                if generation && next_free(doc, i + 1 + suffix) {
+                    let dot = usize::from(doc.glued(i + 2 + suffix, '.'));
+                    doc.mark(i, i + 2 + suffix + dot, Kind::Name, 0.8);
+                }
                 let initial = doc.at(i).is_some_and(|t| matches!(t.shape, Shape::Letter));
                 if initial && doc.glued(i + 1, '.') && next_free(doc, i + 1) {
                     doc.mark(i, i + 2, Kind::Name, 0.8);
@@ -103,7 +244,18 @@ pub(super) fn complete(doc: &mut Doc<'_>) {
                     doc.mark(i, i + 3, Kind::Name, 0.8);
                 }
             }
-            Kind::Place => place(doc, i),
+            Kind::Place => {
+                let second = doc.at(i + 2).is_some_and(|t| t.gap == 0 && t.is_capital());
+                if doc.glued(i + 1, '-') && second && next_free(doc, i + 2) {
+                    doc.mark(i, i + 3, Kind::Place, 0.7);
+                }
+                let first = doc.before(i, 2).is_some_and(|t| t.is_capital() && t.is_word());
+                let glued = i >= 2 && doc.glued(i - 1, '-') && doc.at(i).is_some_and(|t| t.gap == 0);
+                if glued && first && !doc.taken(i - 2) {
+                    doc.mark(i - 2, i + 1, Kind::Place, 0.7);
+                }
+                place(doc, i);
+            }
             _ => {}
         }
     }
@@ -117,6 +269,11 @@ fn place(doc: &mut Doc<'_>, i: usize) {
         return;
     }
     let mut to = i + 1;
+    let comma = usize::from(doc.glued(to, ','));
+    if let Some(end) = unit_or_postcode(doc, i, to + comma) {
+        doc.mark(i, end, Kind::Place, 0.8);
+        return;
+    }
     if doc.at(to).is_some_and(word) || local.contains(&doc.text_of(to)) {
         while !doc.taken(to) && (doc.at(to).is_some_and(word) || local.contains(&doc.text_of(to))) {
             to += 1;
@@ -128,9 +285,7 @@ fn place(doc: &mut Doc<'_>, i: usize) {
         let comma = doc.is(to, ',');
         let state = comma
             && doc.at(to + 1).is_some_and(|t| {
-                t.gap <= 1
-                    && ((t.entry.role == Role::StateCode && t.shape == Shape::Capitals)
-                        || t.entry.role == Role::Large)
+                t.gap <= 1 && (is_state_code(doc.text_of(to + 1)) || t.entry.role == Role::Large)
             });
         let the = usize::from(doc.text_of(to + 1) == "the");
         if state {
@@ -142,6 +297,29 @@ fn place(doc: &mut Doc<'_>, i: usize) {
     if to > i + 1 && !(i + 1..to).any(|j| doc.taken(j)) {
         doc.mark(i, to, Kind::Place, 0.7);
     }
+}
+
+/// After a place: `Apt 3B`, `Suite 12`, `LS1 4AP`, `K1A 0B1`. The token after it.
+fn unit_or_postcode(doc: &Doc<'_>, last: usize, at: usize) -> Option<usize> {
+    let short = |j: usize| {
+        doc.at(j).is_some_and(|t| t.gap <= 1 && t.len() <= 5 && t.shape != Shape::Mark && !doc.taken(j))
+    };
+    let unit = |j: usize| {
+        matches!(doc.text_of(j), "Apt" | "apt" | "Suite" | "suite" | "Unit" | "Ste" | "Floor" | "Rm")
+    };
+    let numbered =
+        |j: usize| short(j) && doc.at(j).is_some_and(|t| t.has_digit() || t.shape == Shape::Letter);
+    if unit(last) && numbered(at) {
+        return Some(at + 1);
+    }
+    let dot = usize::from(doc.glued(at + 1, '.') || doc.is(at + 1, '#'));
+    if unit(at) && numbered(at + 1 + dot) {
+        return Some(at + 2 + dot);
+    }
+    let code = |j: usize| short(j) && doc.at(j).is_some_and(|t| t.shape == Shape::Code);
+    let inward = doc.at(at + 1).is_some_and(|t| t.len() == 3)
+        && doc.text_of(at + 1).starts_with(|c: char| c.is_ascii_digit());
+    (code(at) && code(at + 1) && inward && doc.at(at).is_some_and(|t| t.len() <= 4)).then_some(at + 2)
 }
 
 /// Marks every further mention of the words of names found surely in this piece.

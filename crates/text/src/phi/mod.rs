@@ -56,6 +56,10 @@ pub struct Identifier {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Sensitivity(i32);
 
+/// Where the default lies on the scale of the weights: on the flat part of the curve, where less score finds more
+/// identifiers for hardly more false ones.
+const DEFAULT_MARGIN: i32 = -40;
+
 impl Sensitivity {
     /// Asks for `margin` more score before something is an identifier (negative: less). 0 is the default; the curve is
     /// in docs/text-phi.md.
@@ -118,13 +122,14 @@ impl<'w> Finder<'w> {
         tagger::tag(
             doc,
             self.weights,
-            self.sensitivity.0,
+            DEFAULT_MARGIN + self.sensitivity.0,
             &mut self.scratch,
             &mut self.labels,
             &mut self.margins,
         );
         merge::spans(doc, &self.labels, &self.margins);
         merge::titles(doc);
+        merge::initials(doc);
         merge::complete(doc);
         for i in 0..doc.tokens.len() {
             if matches!(doc.tokens.get(i), Some(t) if t.len() == 4) {

@@ -7,7 +7,7 @@ use super::token::{Shape, Token};
 /// Features of one token.
 pub const FEATURES: usize = 36;
 /// Slots of the table of weights.
-pub const SLOTS: usize = 1 << 18;
+pub const SLOTS: usize = 1 << 17;
 
 /// What is known of one place in the window.
 #[derive(Clone, Copy, Default)]

@@ -249,9 +249,11 @@ pub(super) fn zip(doc: &mut Doc<'_>, i: usize) -> Option<usize> {
 
 /// The rest of a line that opens with `Address:`, up to 24 tokens.
 pub(super) fn address_line(doc: &mut Doc<'_>, i: usize) -> Option<usize> {
+    if !doc.glued(i + 1, ':') {
+        return None;
+    }
     let word = doc.text_of(i);
-    let opens = doc.glued(i + 1, ':')
-        && ["address", "addr", "residence"].iter().any(|w| word.eq_ignore_ascii_case(w));
+    let opens = ["address", "addr", "residence"].iter().any(|w| word.eq_ignore_ascii_case(w));
     let of_machine = doc.at(i).is_some_and(|t| t.gap < 2)
         && i > 0
         && ["email", "mail", "ip", "mac", "web"].iter().any(|w| doc.text_of(i - 1).eq_ignore_ascii_case(w));

@@ -161,12 +161,13 @@ fn spoken_of_generally(doc: &Doc<'_>, from: usize, to: usize, label: Label) -> b
             let slash = to == from + 3 && doc.is(from + 1, '/');
             let (a, b) = (doc.at(from).map_or(0, |t| t.value), doc.at(from + 2).map_or(0, |t| t.value));
             let impossible = slash && (a == 0 || a > 12 || b == 0);
+            let alone = !slash && to == from + 1 && doc.at(from).is_some_and(Token::is_number);
             let graded = slash
                 && matches!(b, 5 | 6 | 10)
                 && doc.cue_before(from, 10, |r| r == Role::Finding)
                 && doc.before(from, 1).is_none_or(|t| t.entry.role != Role::DateCue);
             let named = roles(&[Role::Month, Role::Weekday]);
-            impossible || graded || !(digits || named)
+            impossible || alone || graded || !(digits || named)
         }
         _ => false,
     }
@@ -211,7 +212,7 @@ pub(super) fn initials(doc: &mut Doc<'_>) {
                 && t.len() >= 4
                 && t.entry.role == Role::None
                 && t.entry.on(Lexicon::GIVEN | Lexicon::FAMILY)
-                && !t.entry.on(Lexicon::COMMON | Lexicon::MEDICAL)
+                && !t.entry.on(Lexicon::COMMON)
         });
         if typist && !doc.taken(i + 2) {
             doc.mark(i + 2, i + 3, Kind::Name, 0.7);

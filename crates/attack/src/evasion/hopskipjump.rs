@@ -4,6 +4,7 @@ use numeric::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Fault, Labels, Layout};
+use crate::evasion::half_circle::{Plane, unit};
 use crate::evasion::origins::{origins, towards};
 use crate::evasion::query::{Asker, claim, limit, many, real, single};
 use crate::evasion::{Access, Candidates, Evasion, Registered, Task, WithLabels, parameters};
@@ -14,7 +15,8 @@ domain::catalogue_entry! {
     ///
     /// ## What it is
     /// From an input of another class it goes to the boundary by halving, estimates the direction across the boundary from the labels of many points close by, steps
-    /// along it as far as the class stays wrong, and goes back to the boundary; each round ends nearer to the start. The directions of earlier rounds are remembered with
+    /// along it as far as the class stays wrong, and goes back to the boundary; each round ends nearer to the start. In the Euclidean norm the step goes along the half circle
+    /// through start and place instead (CGBA), which never leads away from the start. The directions of earlier rounds are remembered with
     /// falling weight, since the boundary bends little between rounds. The input of another class comes from several strategies (noise, negative, blur, constants,
     /// contrast); a row for which none is found is left, and the others go on.
     ///
@@ -26,7 +28,7 @@ domain::catalogue_entry! {
     /// (`blind`) the boundary is found less exactly.
     ///
     /// ## References
-    /// Chen, Jordan, Wainwright 2020, arXiv:1904.02144. Spreading after refusals: Feng et al. 2023, arXiv:2303.06280.
+    /// Chen, Jordan, Wainwright 2020, arXiv:1904.02144. Half circle: Reza et al. 2023 (CGBA), ICCV. Spreading after refusals: Feng et al. 2023, arXiv:2303.06280.
     pub static ENTRY = { id: "X031", name: "hopskipjump", kind: Attack, since: "0.1.0", maps: ["AML.T0043.001", "NISTAML.022"] };
 }
 
@@ -134,7 +136,10 @@ impl WithLabels for HopSkipJump {
                 break;
             }
             self.estimate(model, &mut asker, task, &mut going, queries)?;
-            step(model, &mut asker, task, &mut going)?;
+            match task.ball.norm {
+                Norm::L2 => around_start(model, &mut asker, task, &mut going)?,
+                _ => step(model, &mut asker, task, &mut going)?,
+            }
             drop(going);
             let mut moving: Vec<Walk> = Vec::new();
             let mut rest: Vec<Walk> = Vec::new();
@@ -315,6 +320,46 @@ fn step(
     Ok(())
 }
 
+/// Halvings of the angle on the half circle.
+const ANGLES: usize = 10;
+
+/// Goes along the half circle through the start and each walk's place, which leaves it in the estimated direction, as far as the class stays wrong: at angle θ the distance to
+/// the start is cos θ of what it was, so every step of the search that keeps the class gains, where a straight step and the way back to the boundary may not
+/// (Reza et al. 2023, CGBA).
+fn around_start(
+    model: &mut dyn Labels,
+    asker: &mut Asker<'_>,
+    task: &Task<'_>,
+    walks: &mut [&mut Walk],
+) -> Result<(), Fault> {
+    let mut ends = vec![(0.0_f64, std::f64::consts::FRAC_PI_2); walks.len()];
+    let planes: Vec<Plane> = walks.iter().map(|w| Plane::new(task.start(w.at), &w.x, &w.direction)).collect();
+    let mut row = vec![0.0; task.width()];
+    for _ in 0..ANGLES {
+        asker.clear();
+        for ((walk, plane), (low, high)) in walks.iter().zip(&planes).zip(&ends) {
+            plane.point(task.start(walk.at), f64::midpoint(*low, *high), &mut row);
+            asker.add(walk.at, &row);
+        }
+        asker.labels(model)?;
+        for (n, (low, high)) in ends.iter_mut().enumerate() {
+            let middle = f64::midpoint(*low, *high);
+            if asker.broken(n) == Some(true) {
+                *low = middle;
+            } else {
+                *high = middle;
+            }
+        }
+    }
+    for ((walk, plane), (low, _)) in walks.iter_mut().zip(&planes).zip(&ends) {
+        if *low > 0.0 {
+            plane.point(task.start(walk.at), *low, &mut row);
+            walk.x.copy_from_slice(&row);
+        }
+    }
+    Ok(())
+}
+
 fn sign(g: f64) -> f64 {
     if g == 0.0 { 0.0 } else { g.signum() }
 }
@@ -436,15 +481,6 @@ impl Tally {
         let before = known.iter().copied().chain(std::iter::repeat(0.0));
         unit(fresh.iter().zip(before).map(|(f, k)| f + memory * k).collect())
     }
-}
-
-/// Scaled to Euclidean length 1; zeros stay.
-fn unit(mut v: Vec<f64>) -> Vec<f64> {
-    let length = v.iter().map(|x| x * x).sum::<f64>().sqrt();
-    if length > 0.0 && length.is_finite() {
-        v.iter_mut().for_each(|x| *x /= length);
-    }
-    v
 }
 
 #[cfg(test)]

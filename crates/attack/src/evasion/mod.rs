@@ -13,6 +13,7 @@ mod ensemble;
 mod fab;
 mod fab_targeted;
 mod fgsm;
+mod half_circle;
 mod hopskipjump;
 mod meter;
 mod origins;

@@ -27,7 +27,7 @@ const fn classes() -> [u8; 256] {
     table
 }
 
-/// One word of a text.
+/// Where one word of a text stands; its folded bytes are in [`Words::folded`] until the next one is read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Word {
     /// First byte in the text.
@@ -36,15 +36,6 @@ pub(crate) struct Word {
     pub end: usize,
     /// A sentence, list item or paragraph may have ended between the word before and this one.
     pub after_stop: bool,
-    folded: [u8; WORD_BYTES_MAX],
-    len: u8,
-}
-
-impl Word {
-    /// The word as it is compared.
-    pub(crate) fn folded(&self) -> &[u8] {
-        self.folded.get(..usize::from(self.len)).unwrap_or_default()
-    }
 }
 
 /// The words of a text in order. Memory does not grow with the text.
@@ -52,11 +43,13 @@ pub(crate) struct Words<'a> {
     text: &'a [u8],
     at: usize,
     last_len: usize,
+    word: [u8; WORD_BYTES_MAX],
+    len: usize,
 }
 
 impl<'a> Words<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
-        Self { text: text.as_bytes(), at: 0, last_len: 0 }
+        Self { text: text.as_bytes(), at: 0, last_len: 0, word: [0; WORD_BYTES_MAX], len: 0 }
     }
 
     fn byte(&self, at: usize) -> u8 {
@@ -123,10 +116,9 @@ impl Iterator for Words<'_> {
             if start >= self.text.len() {
                 return None;
             }
-            let mut word = Word { start, end: start, after_stop, folded: [0; WORD_BYTES_MAX], len: 0 };
             let mut len = 0_usize;
             while let Some((folded, bytes)) = self.fold_at(self.at) {
-                if let Some(slot) = word.folded.get_mut(len) {
+                if let Some(slot) = self.word.get_mut(len) {
                     *slot = folded;
                 }
                 len += 1;
@@ -135,17 +127,32 @@ impl Iterator for Words<'_> {
                     break;
                 }
             }
-            word.end = self.at.min(self.text.len());
             self.last_len = len;
             // The s of a possessive is no word: `Crohn's disease` is `Crohn disease`.
-            if len == 1 && word.folded[0] == b's' && start > 0 && self.is_apostrophe_before(start) {
+            if len == 1 && self.word[0] == b's' && start > 0 && self.is_apostrophe_before(start) {
                 continue;
             }
-            word.len = u8::try_from(if len > WORD_BYTES_MAX { 0 } else { singular(&mut word.folded, len) })
-                .unwrap_or(0);
-            return Some(word);
+            self.len = if len > WORD_BYTES_MAX { 0 } else { singular(&mut self.word, len) };
+            return Some(Word { start, end: self.at.min(self.text.len()), after_stop });
         }
     }
+}
+
+impl Words<'_> {
+    /// The word that was read last, as it is compared.
+    pub(crate) fn folded(&self) -> &[u8] {
+        self.word.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// The words of a text as they are compared, one string each.
+pub(crate) fn folded_words(text: &str) -> Vec<String> {
+    let mut words = Words::of(text);
+    let mut out = Vec::new();
+    while words.next().is_some() {
+        out.push(String::from_utf8_lossy(words.folded()).into_owned());
+    }
+    out
 }
 
 impl Words<'_> {
@@ -178,7 +185,7 @@ mod tests {
     use super::*;
 
     fn folded(text: &str) -> Vec<String> {
-        Words::of(text).map(|w| String::from_utf8_lossy(w.folded()).into_owned()).collect()
+        folded_words(text)
     }
 
     #[test]

@@ -84,10 +84,7 @@ pub struct FormularyReader<'w> {
 }
 
 fn key(name: &str) -> String {
-    crate::fold::Words::of(name)
-        .map(|w| String::from_utf8_lossy(w.folded()).into_owned())
-        .collect::<Vec<_>>()
-        .join(" ")
+    crate::fold::folded_words(name).join(" ")
 }
 
 fn slug(name: &str) -> String {

@@ -5,8 +5,6 @@
 //! boundary` at the same time (docs/knowledge.md has both measured). Words are verified byte by byte: a crafted hash
 //! collision finds nothing.
 
-use std::collections::VecDeque;
-
 use crate::fold::{Word, Words};
 
 /// Longest phrase in words; longer names of a terminology are sentences nobody writes in a note.
@@ -67,7 +65,10 @@ impl Lexicon {
         let mut numbers = Vec::new();
         for (phrase, payload) in phrases {
             numbers.clear();
-            numbers.extend(Words::of(phrase).take(PHRASE_WORDS_MAX + 1).map(|w| lexicon.learn(w.folded())));
+            let mut words = Words::of(phrase);
+            while numbers.len() <= PHRASE_WORDS_MAX && words.next().is_some() {
+                numbers.push(lexicon.learn(words.folded()));
+            }
             if numbers.is_empty() || numbers.len() > PHRASE_WORDS_MAX || numbers.contains(&NONE) {
                 continue;
             }
@@ -192,12 +193,15 @@ impl Lexicon {
         self.bytes.get(*start as usize..(*start + *len) as usize).unwrap_or_default()
     }
 
-    #[inline]
     fn word(&self, word: &[u8]) -> u32 {
+        self.word_hashed(word, hash(word))
+    }
+
+    #[inline]
+    fn word_hashed(&self, word: &[u8], hash: u64) -> u32 {
         if self.slots.is_empty() || word.is_empty() {
             return NONE;
         }
-        let hash = hash(word);
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
@@ -218,43 +222,85 @@ impl Lexicon {
 
     /// Every phrase of the text, leftmost and longest, not overlapping. A phrase does not reach over the end of a sentence.
     pub(crate) fn find<'a>(&'a self, text: &str, mut hit: impl FnMut(Hit<'a>)) {
-        let mut words = Words::of(text);
-        let mut ahead: VecDeque<(Word, u32)> = VecDeque::with_capacity(PHRASE_WORDS_MAX);
-        let mut next = move || {
-            words.next().map(|w| {
-                let number = self.word(w.folded());
-                (w, number)
-            })
-        };
-        while let Some((first, number)) = ahead.pop_front().or_else(&mut next) {
-            let mut state = self.root(number);
+        find_all([self], text, |_, found| hit(found));
+    }
+
+    /// The longest phrase that starts at the first of these words, and how many words it has.
+    fn longest(&self, words: &[Number], of: usize) -> Option<(usize, &[u32])> {
+        let mut state = 0;
+        let mut best = None;
+        for (place, word) in words.iter().enumerate() {
+            let number = word.numbers.get(of).copied().unwrap_or(NONE);
+            if number == NONE || place > 0 && word.place.after_stop {
+                break;
+            }
+            state = if place == 0 { self.root(number) } else { self.step(state, number) };
             if state == 0 {
-                continue;
+                break;
             }
-            let mut best = (0_usize, first.end, self.found(state));
-            for place in 0..PHRASE_WORDS_MAX - 1 {
-                if ahead.len() <= place {
-                    let Some(more) = next() else { break };
-                    ahead.push_back(more);
-                }
-                let Some((word, number)) = ahead.get(place) else { break };
-                if word.after_stop || *number == NONE {
-                    break;
-                }
-                state = self.step(state, *number);
-                if state == 0 {
-                    break;
-                }
-                let payloads = self.found(state);
-                if !payloads.is_empty() {
-                    best = (place + 1, word.end, payloads);
-                }
-            }
-            if !best.2.is_empty() {
-                hit(Hit { start: first.start, end: best.1, payloads: best.2 });
-                ahead.drain(..best.0.min(ahead.len()));
+            let payloads = self.found(state);
+            if !payloads.is_empty() {
+                best = Some((place + 1, payloads));
             }
         }
+        best
+    }
+}
+
+/// Most lexicons of one pass.
+const LEXICONS_MAX: usize = 3;
+
+/// Words that are kept while phrases are looked for; memory does not grow with the text.
+const WINDOW: usize = 1_024;
+
+/// A word with its number in each lexicon.
+#[derive(Clone, Copy)]
+struct Number {
+    place: Word,
+    numbers: [u32; LEXICONS_MAX],
+}
+
+/// The phrases of several lexicons in one pass over the text; `hit` is told which lexicon. At most three lexicons.
+pub(crate) fn find_all<'a, const N: usize>(
+    lexicons: [&'a Lexicon; N],
+    text: &str,
+    mut hit: impl FnMut(usize, Hit<'a>),
+) {
+    const { assert!(N <= LEXICONS_MAX) };
+    let mut words = Words::of(text);
+    let mut window: Vec<Number> = Vec::with_capacity(WINDOW);
+    // From where on each lexicon may find again, as a place in the window.
+    let mut free = [0_usize; N];
+    let mut at = 0;
+    loop {
+        if at + PHRASE_WORDS_MAX >= window.len() {
+            window.drain(..at);
+            free.iter_mut().for_each(|f| *f = f.saturating_sub(at));
+            at = 0;
+            while window.len() < WINDOW {
+                let Some(place) = words.next() else { break };
+                let mut numbers = [NONE; LEXICONS_MAX];
+                let folded = words.folded();
+                let hash = hash(folded);
+                for (number, lexicon) in numbers.iter_mut().zip(lexicons) {
+                    *number = lexicon.word_hashed(folded, hash);
+                }
+                window.push(Number { place, numbers });
+            }
+        }
+        let Some(first) = window.get(at) else { return };
+        for (of, (lexicon, free)) in lexicons.into_iter().zip(&mut free).enumerate() {
+            if *free > at || first.numbers.get(of).is_none_or(|n| *n == NONE || lexicon.root(*n) == 0) {
+                continue;
+            }
+            let ahead = window.get(at..window.len().min(at + PHRASE_WORDS_MAX)).unwrap_or_default();
+            if let Some((count, payloads)) = lexicon.longest(ahead, of) {
+                let end = ahead.get(count - 1).map_or(first.place.end, |w| w.place.end);
+                hit(of, Hit { start: first.place.start, end, payloads });
+                *free = at + count;
+            }
+        }
+        at += 1;
     }
 }
 

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::fold::Words;
+use crate::fold::{Words, folded_words};
 use crate::graph::{Graph, NodeId};
 use crate::kind::NodeKind;
-use crate::lexicon::Lexicon;
+use crate::lexicon::{Hit, Lexicon};
 
 /// A name found in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,9 +119,22 @@ impl Linker {
         Self { lexicon: Lexicon::build(phrases), entries, nearby }
     }
 
+    pub(crate) fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
+    }
+
     /// Calls `found` for every mention, in the order of the text, not overlapping.
     pub fn each(&self, text: &str, mut found: impl FnMut(Mention)) {
         self.lexicon.find(text, |hit| {
+            if let Some(mention) = self.mention(text, &hit) {
+                found(mention);
+            }
+        });
+    }
+
+    /// What a phrase of the lexicon means where it stands.
+    pub(crate) fn mention(&self, text: &str, hit: &Hit<'_>) -> Option<Mention> {
+        {
             let as_written = text.get(hit.start..hit.end).unwrap_or_default();
             let capitals = as_written.bytes().any(|b| b.is_ascii_uppercase())
                 && !as_written.bytes().any(|b| b.is_ascii_lowercase())
@@ -141,10 +154,8 @@ impl Linker {
                 };
                 options.find(near)
             };
-            if let Some(entry) = chosen {
-                found(Mention { start: hit.start, end: hit.end, node: entry.node, kind: entry.kind });
-            }
-        });
+            chosen.map(|entry| Mention { start: hit.start, end: hit.end, node: entry.node, kind: entry.kind })
+        }
     }
 
     /// Every mention, in the order of the text, not overlapping.
@@ -179,8 +190,8 @@ fn around(text: &str, start: usize, end: usize) -> String {
     }
     let mut out = String::from(" ");
     for part in [text.get(from..start), text.get(end..to)].into_iter().flatten() {
-        for word in Words::of(part) {
-            out.push_str(&String::from_utf8_lossy(word.folded()));
+        for word in folded_words(part) {
+            out.push_str(&word);
             out.push(' ');
         }
     }
@@ -188,11 +199,7 @@ fn around(text: &str, start: usize, end: usize) -> String {
 }
 
 fn has_any(around: &str, words: &[String]) -> bool {
-    words.iter().any(|w| {
-        let folded: Vec<String> =
-            Words::of(w).map(|w| String::from_utf8_lossy(w.folded()).into_owned()).collect();
-        around.contains(&format!(" {} ", folded.join(" ")))
-    })
+    words.iter().any(|w| around.contains(&format!(" {} ", folded_words(w).join(" "))))
 }
 
 #[cfg(test)]

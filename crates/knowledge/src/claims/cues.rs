@@ -21,6 +21,16 @@ pub(crate) enum Cue {
     Interact,
     /// Takes the whole sentence back.
     Deny,
+    /// Ends giving a drug, when it stands at the drug; of other things it says nothing.
+    Stop,
+    /// Parts two times, or opens a list of examples: no claim reaches over it.
+    Apart,
+    /// A question under study, not a statement.
+    Study,
+    /// The body's own substance, not the drug.
+    Body,
+    /// What happened to one person, not what holds in general.
+    Story,
     /// Weakens.
     Hedge,
     /// Speaks for care: neither for nor against.
@@ -62,7 +72,7 @@ const CUES: &[(Cue, &str)] = &[
     ),
     (
         Cue::Not,
-        "not|no|never|cannot|can't|don t|doesn t|isn t|aren t|won t|shouldn t|mustn t|didn t|wasn t|weren t|hasn t|haven t|couldn t|wouldn t|can t|cant|doesnt|dont|isnt|shouldnt|neither|nor|without|lacks|lack|lacking|fails to|failed to|fail to|unable to|nothing|no longer|hardly|by no means|under no circumstances|in no way|little|refuse|absence of|no evidence of|no evidence for|no evidence to support|has no|have no|none|rarely|no reason to|far from",
+        "not|no|never|cannot|can't|don t|doesn t|isn t|aren t|won t|shouldn t|mustn t|didn t|wasn t|weren t|hasn t|haven t|couldn t|wouldn t|can t|cant|doesnt|dont|isnt|shouldnt|neither|without|lacks|lack|lacking|fails to|failed to|fail to|unable to|nothing|no longer|hardly|by no means|under no circumstances|in no way|little|refuse|absence of|no evidence of|no evidence for|no evidence to support|has no|have no|none|rarely|no reason to|far from",
     ),
     (
         Cue::For,
@@ -70,7 +80,7 @@ const CUES: &[(Cue, &str)] = &[
     ),
     (
         Cue::Against,
-        "contraindicated|contraindication|contraindications|contra indicated|avoid|avoided|avoiding|avoids|avoidance|harmful|harm|harms|dangerous|danger|hazardous|unsafe|worsen|worsens|worsened|worsening|exacerbate|exacerbates|exacerbated|exacerbating|aggravate|aggravates|aggravating|inappropriate|prohibited|forbidden|warn against|warns against|warned against|recommend against|recommends against|recommended against|advise against|advises against|advised against|caution against|stop|stopped|stopping|discontinue|discontinued|discontinuing|withhold|withheld|withholding|hold off|hesitate|hesitation|ineffective|ineffectual|useless|pointless|futile|worthless|inadvisable|unsuitable|inadvisable|ill advised|unacceptable|off limits|refrain|deleterious|detrimental|toxic|lethal|life threatening|incompatible|precluded|precludes|preclude|ruled out|unhelpful|unwarranted|restriction|restrictions|problem|problems|concern|concerns|risky|restricted|unsupported|against|inferior to placebo|no better than placebo|wrong|mistake|error|disqualifies|rules out",
+        "fatal|fatally|deadly|stay away from|keep away from|contraindicated|contraindication|contraindications|contra indicated|avoid|avoided|avoiding|avoids|avoidance|harmful|harm|harms|dangerous|danger|hazardous|unsafe|worsen|worsens|worsened|worsening|exacerbate|exacerbates|exacerbated|exacerbating|aggravate|aggravates|aggravating|inappropriate|prohibited|forbidden|warn against|warns against|warned against|recommend against|recommends against|recommended against|advise against|advises against|advised against|caution against|hold off|hesitate|hesitation|ineffective|ineffectual|useless|pointless|futile|worthless|inadvisable|unsuitable|inadvisable|ill advised|unacceptable|off limits|refrain|deleterious|detrimental|toxic|lethal|life threatening|incompatible|precluded|precludes|preclude|ruled out|unhelpful|unwarranted|restriction|restrictions|problem|problems|concern|concerns|risky|restricted|unsupported|inferior to placebo|no better than placebo|wrong|mistake|error|disqualifies",
     ),
     (
         Cue::Cause,
@@ -86,7 +96,27 @@ const CUES: &[(Cue, &str)] = &[
     ),
     (
         Cue::Deny,
-        "myth|myths|false|falsely|untrue|incorrect|incorrectly|not true|debunked|misconception|misinformation|hoax|fake|mistaken|mistakenly|wrongly|erroneous|erroneously|misleading|no truth|not the case|no evidence that|no proof that|no credible evidence|no scientific evidence|no link|no association|no connection|no causal|nothing to support|unfounded|baseless|disproven|refuted|contrary to popular belief|refutes|there is no evidence|does not support the claim|do not support the claim|not supported by|evidence does not|evidence against|retracted|fraudulent|discredited",
+        "myth|myths|false|falsely|untrue|incorrect|incorrectly|not true|debunked|misconception|misinformation|hoax|fake|mistaken|mistakenly|wrongly|erroneous|erroneously|misleading|no truth|not the case|no evidence that|no proof that|no credible evidence|no scientific evidence|no link|no association|no connection|no causal|nothing to support|unfounded|baseless|disproven|refuted|refutes|there is no evidence|does not support the claim|do not support the claim|not supported by|evidence does not|evidence against|retracted|fraudulent|discredited",
+    ),
+    (
+        Cue::Stop,
+        "stop|stops|stopped|stopping|discontinue|discontinues|discontinued|discontinuing|discontinuation of|withhold|withheld|withholding|hold|held",
+    ),
+    (
+        Cue::Apart,
+        "before|prior to|until|after|since|followed by|when|once|then|followed|such as|including|for example|especially|e g",
+    ),
+    (
+        Cue::Study,
+        "undergoing|to test|investigated|investigating|under investigation|being studied|whether|evaluated|evaluating|to evaluate|to assess|to determine|to examine|unclear|uncertain|aim|aims|objective|objectives|proposed|hypothesis|hypothesized|candidate|candidates|question|examined|compared|unknown|not known|controversial|under study|screened|tested|surveyed|reported",
+    ),
+    (
+        Cue::Body,
+        "body|cells|cell|pancreas|gland|glands|hormone|hormones|resistance|resistant|secretion|deficiency|production|sensitivity|shortage|deficient|dependence|mutations|genes|gene|targeted",
+    ),
+    (
+        Cue::Story,
+        "he|she|his|her|him|patient|the patient|year old|mr|mrs|ms|was|were|had|did not|i|my|we|our|has been|have been|presents|presented|complains|reports|states|admitted",
     ),
     (
         Cue::Hedge,
@@ -98,7 +128,7 @@ const CUES: &[(Cue, &str)] = &[
     ),
     (
         Cue::Absent,
-        "denies|denied|deny|no history of|no known history of|no prior history of|negative for|without evidence of|rules out|ruled out|free of|absence of|no sign of|no signs of|no evidence of|not have|no known|without a history of|without|never had|who do not have|in the absence of",
+        "denies|denied|deny|no history of|no known history of|no prior history of|negative for|without evidence of|rules out|ruled out|free of|absence of|no sign of|no signs of|no evidence of|no known|without a history of|without|never had|who do not have|in the absence of",
     ),
     (
         Cue::Family,
@@ -119,7 +149,7 @@ const CUES: &[(Cue, &str)] = &[
     (Cue::And, "and|or|as well as|along with"),
     (
         Cue::But,
-        "but|however|although|though|whereas|while|yet|except|nevertheless|nonetheless|because|since|so that|therefore|despite|even though|on the other hand|which is why|so|due to the fact",
+        "but|however|although|though|whereas|while|yet|except|nevertheless|nonetheless|because|so that|therefore|despite|even though|on the other hand|which is why|so|due to the fact",
     ),
     (
         Cue::Pronoun,

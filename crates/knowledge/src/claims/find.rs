@@ -10,11 +10,48 @@ use super::{Claim, ClaimKind, Context, Ground, Verdict};
 use crate::dose;
 use crate::error::GraphError;
 use crate::graph::{Graph, NodeId};
-use crate::kind::NodeKind;
+use crate::kind::{EdgeKind, NodeKind};
+use crate::lexicon::find_all;
 use crate::linker::{Linker, Mention};
 
 /// Most names of one sentence that are related to each other.
 pub(super) const MENTIONS_MAX: usize = 24;
+
+/// A pronoun stands for the drug of the sentence before only where it opens a sentence.
+const PRONOUN_BYTES: usize = 14;
+
+/// Two names that far apart are not what a general statement is about.
+const DIRECT_BYTES: usize = 90;
+
+/// Most words between two names that are neither cues nor names nor small words, for a statement to be direct.
+const DIRECT_WORDS: usize = 2;
+
+/// Words that do not make a statement less direct.
+const SMALL_WORDS: &str = "the a an of for in with to is are be been being patient people adult who have has having suffer suffering from and or \
+    someone those woman women man men individual diagnosed person anyone it thi as by on at your hi her their our acute chronic severe mild any \
+    all most many some can may should must will would do doe did not very also often commonly widely usually always typically physician doctor \
+    clinician history known active other guideline evidence that daily well highly case among setting presence living affected patients \
+    that which these this was were condition symptom disease standard initial about than more get who whose every both";
+
+/// Words behind a name that make it the body's own substance.
+const BODILY: [&str; 16] = [
+    "resistance",
+    "resistant",
+    "sensitivity",
+    "production",
+    "secretion",
+    "deficiency",
+    "deficient",
+    "level",
+    "levels",
+    "action",
+    "release",
+    "receptor",
+    "receptors",
+    "dependence",
+    "antagonist",
+    "pathway",
+];
 
 /// Most claims that one text gives; a longer text is read in parts by the caller.
 pub const CLAIMS_MAX: usize = 100_000;
@@ -44,6 +81,8 @@ struct Sentence<'a> {
     at: usize,
     mentions: &'a [Mention],
     cues: Vec<CueHit>,
+    /// Places of the drugs.
+    names: Vec<(usize, usize)>,
     /// The only drug of the sentence before, for `it is contraindicated in …`.
     before: Option<NodeId>,
 }
@@ -75,9 +114,13 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
 
     /// Every claim of a text, in the order of the text, with its verdict. At most [`CLAIMS_MAX`].
     pub fn claims(&self, text: &str) -> Vec<Claim> {
-        let mentions = self.linker.find(text);
-        let myths = self.myths.hits(text);
-        let tests = self.labs.hits(text);
+        let (mut mentions, mut myths, mut tests) = (Vec::new(), Vec::new(), Vec::new());
+        let lexicons = [self.linker.lexicon(), self.myths.lexicon(), self.labs.lexicon()];
+        find_all(lexicons, text, |of, hit| match of {
+            0 => mentions.extend(self.linker.mention(text, &hit)),
+            1 => Myths::ideas(&hit, &mut myths),
+            _ => tests.extend(Labs::test(text, &hit)),
+        });
         let mut out = Vec::new();
         let (mut mention, mut myth, mut test) = (0, 0, 0);
         let mut before = None;
@@ -98,8 +141,10 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
                 continue;
             }
             let inside = inside.get(..inside.len().min(MENTIONS_MAX)).unwrap_or(inside);
-            let sentence =
-                Sentence { text: part, at: range.start, mentions: inside, cues: cues(part), before };
+            let drug_places = inside.iter().filter(|m| is_drug(m.kind));
+            let names = drug_places.map(|m| (m.start - range.start, m.end - range.start)).collect();
+            let (at, cues) = (range.start, cues(part));
+            let sentence = Sentence { text: part, at, mentions: inside, cues, names, before };
             self.pairs(&sentence, &mut out);
             self.doses(&sentence, &mut out);
             self.myths.judge(part, range.start, myth_hits, &sentence.cues, &mut out);
@@ -141,10 +186,14 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
     ) {
         let (first, second) =
             if drug.start < condition.start { (drug, condition) } else { (condition, drug) };
-        if s.is_compared(drug) || s.is_absent(condition) || s.belongs_to_another(first, second) {
+        if s.is_compared(drug)
+            || s.is_absent(condition)
+            || s.is_bodily(drug)
+            || s.belongs_to_another(first, second)
+        {
             return;
         }
-        let said = Said { text: s.text, cues: &s.cues };
+        let said = Said { text: s.text, cues: &s.cues, names: &s.names };
         if let Some(stance) = said.stance(s.place(first), s.place(second)) {
             self.push(s, drug.node, condition.node, stance, (first.start, second.end), question, out);
         }
@@ -153,8 +202,9 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
     /// `It is contraindicated in asthma.` after a sentence with one drug.
     fn pronoun(&self, s: &Sentence<'_>, question: bool, out: &mut Vec<Claim>) {
         let (Some(drug), false) = (s.before, s.mentions.iter().any(|m| is_drug(m.kind))) else { return };
-        let Some(pronoun) = s.cues.iter().find(|c| c.cue == Cue::Pronoun) else { return };
-        let said = Said { text: s.text, cues: &s.cues };
+        let opens = |c: &&CueHit| c.cue == Cue::Pronoun && c.start <= PRONOUN_BYTES;
+        let Some(pronoun) = s.cues.iter().find(opens) else { return };
+        let said = Said { text: s.text, cues: &s.cues, names: &s.names };
         for condition in s.mentions.iter().filter(|m| is_condition(m.kind) && !s.is_absent(m)) {
             let place = s.place(condition);
             let (first, second) = if pronoun.start < place.0 {
@@ -179,16 +229,16 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
         question: bool,
         out: &mut Vec<Claim>,
     ) {
-        let (verdict, ground) = judge::condition(&self.graph, drug, condition, stance);
+        let answer = judge::condition(&self.graph, drug, condition, stance);
         let context = s.context(place, !stance.holds, question);
-        let open = context.family || context.hypothetical && question;
+        let open = context.family || question || s.is_loose(place, &stance, &answer);
+        let judge::Answer { verdict, ground, .. } = if open { judge::Answer::OPEN } else { answer };
         let kind = match stance.relation {
             Relation::Causes => ClaimKind::Causes,
             Relation::Prevents => ClaimKind::Prevents,
             Relation::Suits if stance.against_word => ClaimKind::Contraindicated,
             Relation::Suits => ClaimKind::Treats,
         };
-        let (verdict, ground) = if open { (Verdict::NotKnown, None) } else { (verdict, ground) };
         out.push(Claim {
             kind,
             start: place.0,
@@ -212,18 +262,19 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
         if one.node == other.node || s.is_compared(one) || s.is_compared(other) {
             return;
         }
-        let between = s.within(one.end, other.start);
         let joint = s.slice(one.end, other.start);
         let speaks =
-            |c: &&CueHit| matches!(c.cue, Cue::Interact) || is_joining(s.slice(s.at + c.start, s.at + c.end));
-        let around = s.cues.iter().any(|c| speaks(&c));
-        let next_to = ["and", "with", "or", "plus", "to", "+", "while", "alongside", "together with"]
-            .iter()
-            .any(|w| joint.trim().starts_with(w) || joint.trim().ends_with(w));
-        if !around || !next_to && !between.clone().any(|c| speaks(&c)) {
+            |c: &&CueHit| c.cue == Cue::Interact || is_joining(s.slice(s.at + c.start, s.at + c.end));
+        let safe = s.cues.iter().any(|c| is_judging(s.slice(s.at + c.start, s.at + c.end)));
+        let next_to = ["and", "with", "or", "plus", "to", "+", "alongside", "together with"];
+        let joined = next_to.iter().any(|w| joint.trim().starts_with(w) || joint.trim().ends_with(w));
+        let listed = joint.contains([',', '(', ';'])
+            || joint.contains(|c: char| c.is_ascii_digit())
+            || joint.len() > DIRECT_BYTES;
+        if listed || !(s.cues.iter().any(|c| speaks(&c)) || safe && joined) {
             return;
         }
-        let said = Said { text: s.text, cues: &s.cues };
+        let said = Said { text: s.text, cues: &s.cues, names: &s.names };
         let interacts = s.cues.iter().any(|c| c.cue == Cue::Interact);
         let stance =
             said.stance(s.place(one), s.place(other)).or_else(|| said.stance(s.place(one), s.place(one)));
@@ -297,26 +348,35 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
 
 /// Words that put two drugs together.
 fn is_joining(word: &str) -> bool {
-    const WORDS: [&str; 16] = [
-        "combin",
-        "together",
-        "coadmin",
-        "co-admin",
-        "co admin",
-        "concurrent",
-        "concomitant",
-        "add",
-        "coadmini",
-        "taken",
-        "take",
-        "taking",
-        "given",
-        "used",
-        "use",
-        "prescribed",
-    ];
     let lower = word.to_lowercase();
-    WORDS.iter().any(|w| lower.starts_with(w))
+    ["combin", "together", "coadmin", "co-admin", "co admin", "concurrent", "concomitant", "add"]
+        .iter()
+        .any(|w| lower.starts_with(w))
+}
+
+/// Words that judge whether something may be done.
+fn is_judging(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    let words = [
+        "safe",
+        "fine",
+        "avoid",
+        "not",
+        "never",
+        "contraindicated",
+        "danger",
+        "unsafe",
+        "fatal",
+        "deadly",
+        "recommend",
+        "can be",
+        "may be",
+        "harmless",
+        "compatible",
+        "incompatible",
+        "don",
+    ];
+    words.iter().any(|w| lower.starts_with(w))
 }
 
 /// The rows before `end`, and the place moves on.
@@ -340,6 +400,86 @@ impl Sentence<'_> {
     fn within(&self, from: usize, to: usize) -> impl Iterator<Item = &CueHit> + Clone {
         let (from, to) = (from.saturating_sub(self.at), to.saturating_sub(self.at));
         self.cues.iter().filter(move |c| c.start >= from && c.end <= to)
+    }
+
+    /// `insulin resistance`, `lack of insulin`: not the drug.
+    fn is_bodily(&self, mention: &Mention) -> bool {
+        let (start, end) = self.place(mention);
+        let next = self.text.get(end..).unwrap_or_default().trim_start_matches([' ', '-']);
+        let next: String = next.chars().take_while(|c| c.is_alphabetic()).collect::<String>().to_lowercase();
+        let before = self.text.get(..start).unwrap_or_default().trim_end().to_lowercase();
+        BODILY.contains(&next.as_str())
+            || ["lack of", "shortage of", "enough", "amount of", "deficiency of", "limit"]
+                .iter()
+                .any(|w| before.ends_with(w))
+    }
+
+    /// The sentence could be read as contradicting the graph without meaning to: told of one person, under study, about the body's own
+    /// substance, or with too much between the names. Such a claim is left open.
+    fn is_loose(&self, place: (usize, usize), stance: &Stance, answer: &judge::Answer) -> bool {
+        if answer.verdict != Verdict::Contradicted {
+            return false;
+        }
+        let has = |cue: Cue| self.cues.iter().any(|c| c.cue == cue);
+        let between = self.slice(place.0, place.1);
+        if between.len() > DIRECT_BYTES + 60
+            || has(Cue::Study)
+            || self.within(place.0, place.1).any(|c| c.cue == Cue::Apart)
+        {
+            return true;
+        }
+        let denies =
+            matches!(answer.by, Some(EdgeKind::Indicates | EdgeKind::TreatsSymptom | EdgeKind::Prevents));
+        let lower = self.text.to_lowercase();
+        let told = has(Cue::Story)
+            && !["should not", "must not", "contraindicated", "never"].iter().any(|w| lower.contains(w));
+        if denies && (told || has(Cue::Body) || has(Cue::Hypothetical)) {
+            return true;
+        }
+        if stance.relation == Relation::Causes && (denies && !self.is_causal(between) || has(Cue::Body)) {
+            return true;
+        }
+        let drugs = self.mentions.iter().filter(|m| is_drug(m.kind)).count();
+        let conditions = self.mentions.iter().filter(|m| is_condition(m.kind)).count();
+        let listed = drugs > 1 && conditions > 1;
+        let weak = matches!(answer.by, Some(EdgeKind::NotIndicated | EdgeKind::Causes));
+        weak && (listed || told) || !self.is_direct(place)
+    }
+
+    /// A verb of causing next to one of the names, not far from the other.
+    fn is_causal(&self, between: &str) -> bool {
+        between.len() <= DIRECT_BYTES
+            && !between.contains(',')
+            && ["cause", "lead", "induce", "trigger", "result"].iter().any(|w| between.contains(w))
+    }
+
+    /// Little stands between the two names beside cues, names and small words.
+    fn is_direct(&self, place: (usize, usize)) -> bool {
+        let inside: Vec<&Mention> =
+            self.mentions.iter().filter(|m| m.start >= place.0 && m.end <= place.1).collect();
+        let (Some(first), Some(last)) = (inside.first(), inside.last()) else { return true };
+        let gap = self.slice(first.end, last.start);
+        if gap.len() > DIRECT_BYTES
+            || gap.contains(['(', ':', ';', '\n', '%', '['])
+            || gap.contains(|c: char| c.is_ascii_digit())
+        {
+            return false;
+        }
+        let mut at = first.end;
+        let mut free = 0;
+        for word in gap.split(|c: char| !c.is_alphanumeric() && c != '\'') {
+            let start = at;
+            at += word.len() + 1;
+            let in_mention = inside.iter().any(|m| start >= m.start && start < m.end);
+            let in_cue = self.cues.iter().any(|c| start >= self.at + c.start && start < self.at + c.end);
+            if word.is_empty() || in_mention || in_cue {
+                continue;
+            }
+            let lower = word.to_lowercase();
+            let singular = lower.strip_suffix('s').unwrap_or(&lower);
+            free += usize::from(!SMALL_WORDS.split_whitespace().any(|w| w == lower || w == singular));
+        }
+        free <= DIRECT_WORDS
     }
 
     /// Directly behind `rather than`, `over`, `compared with`.
@@ -409,8 +549,8 @@ impl Sentence<'_> {
         let before = self.text.get(from..start)?;
         let trimmed = before.trim_end().trim_end_matches("of").trim_end();
         let stated = dose::stated(self.text, from, from + trimmed.len())?;
-        let gap = from + trimmed.len() - stated.end;
-        if gap > 12 {
+        let between = self.text.get(stated.end..from + trimmed.len())?;
+        if between.len() > 12 || between.contains([',', ';', '.', '\n', ')']) {
             return None;
         }
         // The frequency stands behind the drug: read the amount and what follows the name as one.

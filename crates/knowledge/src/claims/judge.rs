@@ -39,10 +39,8 @@ fn between<'a, B: AsRef<[u8]>>(graph: &'a Graph<B>, drug: NodeId, condition: Nod
                 EdgeKind::Causes => &mut out.causes,
                 _ => continue,
             };
-            let may_be_below = matches!(
-                edge.kind,
-                EdgeKind::Indicates | EdgeKind::TreatsSymptom | EdgeKind::Prevents | EdgeKind::Causes
-            );
+            let may_be_below =
+                matches!(edge.kind, EdgeKind::Indicates | EdgeKind::TreatsSymptom | EdgeKind::Prevents);
             let Some(distance) = up.or(down.filter(|_| may_be_below)) else { continue };
             let distance = distance * 2 + steps.min(8);
             if slot.as_ref().is_none_or(|known| distance < known.distance) {
@@ -73,15 +71,25 @@ fn ground<B: AsRef<[u8]>>(graph: &Graph<B>, edge: &Edge<'_>) -> Ground {
     }
 }
 
-fn with<B: AsRef<[u8]>>(
-    graph: &Graph<B>,
-    verdict: Verdict,
-    found: Option<&Found<'_>>,
-) -> (Verdict, Option<Ground>) {
-    match found {
-        Some(found) => (verdict, Some(ground(graph, &found.edge))),
-        None => (Verdict::NotKnown, None),
-    }
+/// A verdict with what it rests on.
+pub(super) struct Answer {
+    pub verdict: Verdict,
+    /// Kind of the edge that decided.
+    pub by: Option<EdgeKind>,
+    pub ground: Option<Ground>,
+}
+
+impl Answer {
+    /// Nothing can be said.
+    pub(super) const OPEN: Self = Self { verdict: Verdict::NotKnown, by: None, ground: None };
+}
+
+fn with<B: AsRef<[u8]>>(graph: &Graph<B>, verdict: Verdict, found: Option<&Found<'_>>) -> Answer {
+    found.map_or(Answer::OPEN, |found| Answer {
+        verdict,
+        by: Some(found.edge.kind),
+        ground: Some(ground(graph, &found.edge)),
+    })
 }
 
 /// The verdict on what is said of a drug and a condition.
@@ -90,7 +98,7 @@ pub(super) fn condition<B: AsRef<[u8]>>(
     drug: NodeId,
     condition: NodeId,
     stance: Stance,
-) -> (Verdict, Option<Ground>) {
+) -> Answer {
     use Verdict::{Contradicted, Supported};
     let known = between(graph, drug, condition);
     // What speaks for the drug: an indication, unless a contraindication is nearer to what was named.

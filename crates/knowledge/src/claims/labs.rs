@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::cues::{Cue, CueHit};
 use super::{Claim, ClaimKind, Context, Ground, Verdict};
-use crate::lexicon::Lexicon;
+use crate::lexicon::{Hit, Lexicon};
 
 /// A value stands within so many bytes behind its name.
 const VALUE_BYTES: usize = 28;
@@ -64,16 +64,24 @@ impl Labs {
         Self { lexicon, tests: sheet.test }
     }
 
-    pub(super) fn hits(&self, text: &str) -> Vec<TestHit> {
-        let mut out = Vec::new();
-        self.lexicon.find(text, |hit| {
-            let next = text.get(hit.end..).unwrap_or_default();
-            let near = next.bytes().take(VALUE_BYTES).any(|b| b.is_ascii_digit());
-            if let Some(test) = hit.payloads.first().filter(|_| near) {
-                out.push(TestHit { start: hit.start, end: hit.end, test: *test });
-            }
-        });
-        out
+    pub(super) fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
+    }
+
+    /// The measurement that a phrase of the lexicon names, if a number stands behind it.
+    pub(super) fn test(text: &str, hit: &Hit<'_>) -> Option<TestHit> {
+        let near = text
+            .as_bytes()
+            .get(hit.end..)
+            .unwrap_or_default()
+            .iter()
+            .take(VALUE_BYTES)
+            .any(u8::is_ascii_digit);
+        hit.payloads.first().filter(|_| near).map(|test| TestHit {
+            start: hit.start,
+            end: hit.end,
+            test: *test,
+        })
     }
 
     /// Adds what is claimed of measurements in a sentence that starts at `at` of the text.

@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use super::cues::{Cue, CueHit};
 use super::{Claim, ClaimKind, Context, Ground, Verdict};
-use crate::lexicon::Lexicon;
+use crate::lexicon::{Hit, Lexicon};
 
 /// The ideas of a false claim stand within so many bytes of each other.
-const REACH_BYTES: usize = 220;
+const REACH_BYTES: usize = 120;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,17 +85,13 @@ impl Myths {
         Ok(Self { lexicon, myths })
     }
 
-    /// Every idea of a text, in order.
-    pub(super) fn hits(&self, text: &str) -> Vec<IdeaHit> {
-        let mut out = Vec::new();
-        self.lexicon.find(text, |hit| {
-            out.extend(hit.payloads.iter().map(|idea| IdeaHit {
-                start: hit.start,
-                end: hit.end,
-                idea: *idea,
-            }));
-        });
-        out
+    pub(super) fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
+    }
+
+    /// The ideas that a phrase of the lexicon stands for.
+    pub(super) fn ideas(hit: &Hit<'_>, out: &mut Vec<IdeaHit>) {
+        out.extend(hit.payloads.iter().map(|idea| IdeaHit { start: hit.start, end: hit.end, idea: *idea }));
     }
 
     /// Adds the false claims of a sentence that starts at `at` of the text.
@@ -107,7 +103,7 @@ impl Myths {
         cues: &[CueHit],
         out: &mut Vec<Claim>,
     ) {
-        if hits.len() < 2 || text.ends_with('?') {
+        if hits.len() < 2 || text.ends_with('?') || cues.iter().any(|c| c.cue == Cue::Study) {
             return;
         }
         for myth in &self.myths {

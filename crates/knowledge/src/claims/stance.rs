@@ -31,6 +31,8 @@ pub(super) struct Stance {
 pub(super) struct Said<'a> {
     pub text: &'a str,
     pub cues: &'a [CueHit],
+    /// Where names stand in the sentence.
+    pub names: &'a [(usize, usize)],
 }
 
 /// Words that open a predicate after a noun phrase: `use of X in D *is* contraindicated`.
@@ -96,6 +98,7 @@ impl Said<'_> {
                 }
                 Cue::For => (Relation::Suits, false, false),
                 Cue::Against => (Relation::Suits, true, true),
+                Cue::Stop if self.stops_a_name(cue) => (Relation::Suits, true, true),
                 Cue::Cause => (Relation::Causes, false, false),
                 Cue::Prevent => (Relation::Prevents, false, false),
                 Cue::Care => {
@@ -164,6 +167,12 @@ impl Said<'_> {
         })
     }
 
+    /// `stop taking X`, `X must be withheld`; not `to stop the growth of`.
+    fn stops_a_name(&self, cue: &CueHit) -> bool {
+        let passive = self.slice(0, cue.start).trim_end().ends_with(" be");
+        passive || self.names.iter().any(|n| n.0 >= cue.end && n.0 - cue.end <= 12)
+    }
+
     fn is_denied(&self) -> bool {
         self.cues.iter().any(|c| c.cue == Cue::Deny)
     }
@@ -200,7 +209,8 @@ mod tests {
         let place = |name: &str| text.find(name).map(|at| (at, at + name.len())).unwrap();
         let (drug, disease) = (place("Xmab"), place("Dosis"));
         let found = cues(text);
-        let said = Said { text, cues: &found };
+        let names = [drug, disease];
+        let said = Said { text, cues: &found, names: &names };
         let stance = if drug < disease { said.stance(drug, disease) } else { said.stance(disease, drug) };
         assert_eq!(stance.map(|s| (s.relation, s.holds)), expected, "{text}");
     }

@@ -44,7 +44,10 @@ fn tokens(text: &str, from: usize, to: usize) -> Vec<Token> {
             break;
         }
         let start = from + part.len() - rest.len();
+        // The point of `q.12h` is no decimal point.
+        let behind_letter = text.get(..start).is_some_and(|t| t.ends_with(char::is_alphabetic));
         let len = match first {
+            '.' if behind_letter => 1,
             '0'..='9' | '.' => number_len(rest),
             c if c.is_alphabetic() || c == '\u{b5}' => word_len(rest),
             c => c.len_utf8(),
@@ -322,6 +325,7 @@ mod tests {
         check("15 mg once a week", Some((15.0, 1.0, Per::Week, Route::Any)));
         check("10 units subcutaneously at bedtime", Some((10.0, 1.0, Per::Day, Route::Subcutaneous)));
         check(".5 mg", Some((0.5, 1.0, Per::Dose, Route::Any)));
+        check("0.5 mg p.o. q.12h p.r.n.", Some((0.5, 2.0, Per::Day, Route::Oral)));
         check("20 mg every other day", Some((20.0, 0.5, Per::Day, Route::Any)));
     }
 

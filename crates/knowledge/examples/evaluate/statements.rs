@@ -1,0 +1,247 @@
+//! Statements made of known pairs, and what became of them.
+
+use knowledge::{Claim, ClaimKind, EdgeKind, Knowledge, NodeKind, Severity, Verdict};
+
+use crate::phrasings::{AGAINST, APART, DENIES, SAFE, TOGETHER, TREATS};
+
+type Core = Knowledge<Vec<u8>>;
+
+fn say(phrase: &str, x: &str, d: &str) -> String {
+    let text = phrase.replace("{x}", x).replace("{d}", d);
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |c| c.to_uppercase().chain(letters).collect())
+}
+
+/// The verdict on a whole statement: contradicted if any claim is, else supported if any is.
+fn verdict(claims: &[Claim]) -> Verdict {
+    let has = |v: Verdict| claims.iter().any(|c| c.verdict == v);
+    if has(Verdict::Contradicted) {
+        Verdict::Contradicted
+    } else if has(Verdict::Supported) {
+        Verdict::Supported
+    } else {
+        Verdict::NotKnown
+    }
+}
+
+fn per_cent(part: usize, whole: usize) -> f64 {
+    if whole == 0 { f64::NAN } else { 100.0 * part as f64 / whole as f64 }
+}
+
+/// `X treats D` for each category of the physicians' pairs.
+pub fn physicians(core: &Core, pairs: &[(String, String, String)], title: &str) {
+    println!(
+        "\n## {title}\n| category | pairs | supported | contradicted | not known |\n|---|---|---|---|---|"
+    );
+    for category in ["DM", "SYM", "NOT"] {
+        let mut counts = [0_usize; 3];
+        for (drug, disease, _) in pairs.iter().filter(|p| p.2 == category) {
+            let found = verdict(&core.claims(&say(TREATS[2], drug, disease)));
+            counts[found as usize] += 1;
+        }
+        let n: usize = counts.iter().sum();
+        let [s, c, u] = counts.map(|k| per_cent(k, n));
+        println!("| {category} | {n} | {s:.1} % | {c:.1} % | {u:.1} % |");
+    }
+}
+
+/// Drug and condition names of the edges of a kind, as their entries name them.
+fn edges(core: &Core, kind: EdgeKind, wanted: impl Fn(Severity) -> bool) -> Vec<(String, String)> {
+    let graph = core.graph();
+    let drugs = graph.nodes().filter(|n| matches!(graph.node(*n).kind, NodeKind::Drug | NodeKind::Class));
+    let all = drugs.flat_map(|n| {
+        graph.edges_from(n).filter(|e| e.kind == kind && wanted(e.severity)).map(move |e| (n, e.to))
+    });
+    all.map(|(a, b)| (graph.node(a).name.to_owned(), graph.node(b).name.to_owned())).collect()
+}
+
+#[derive(Default)]
+struct Tally {
+    all: usize,
+    hit: usize,
+    wrong: usize,
+}
+
+struct Asked<'a> {
+    name: &'a str,
+    phrasings: &'a [&'a str],
+    seen: usize,
+    pairs: &'a [(String, String)],
+    /// The statement is false, so it should be contradicted.
+    is_false: bool,
+}
+
+/// False and true statements about pairs that the graph knows, in all phrasings.
+pub fn known(core: &Core, pairs: &[(String, String, String)], show: Option<&str>) {
+    let of =
+        |c: &str| pairs.iter().filter(|p| p.2 == c).map(|p| (p.0.clone(), p.1.clone())).collect::<Vec<_>>();
+    let (treats, not) = (of("DM"), of("NOT"));
+    let label: Vec<_> = edges(core, EdgeKind::Indicates, |_| true);
+    let against = edges(core, EdgeKind::Contraindicated, |_| true);
+    let together = edges(core, EdgeKind::Interacts, |s| s >= Severity::Severe);
+    let asked = [
+        Asked {
+            name: "indication denied (physicians' DM)",
+            phrasings: &DENIES,
+            seen: 15,
+            pairs: &treats,
+            is_false: true,
+        },
+        Asked {
+            name: "indication denied (formulary)",
+            phrasings: &DENIES,
+            seen: 15,
+            pairs: &label,
+            is_false: true,
+        },
+        Asked {
+            name: "rejected pair asserted (NOT)",
+            phrasings: &TREATS,
+            seen: 20,
+            pairs: &not,
+            is_false: true,
+        },
+        Asked {
+            name: "contraindication asserted as right",
+            phrasings: &SAFE,
+            seen: 13,
+            pairs: &against,
+            is_false: true,
+        },
+        Asked {
+            name: "severe interaction asserted as safe",
+            phrasings: &TOGETHER,
+            seen: 6,
+            pairs: &together,
+            is_false: true,
+        },
+        Asked {
+            name: "indication asserted (physicians' DM)",
+            phrasings: &TREATS,
+            seen: 20,
+            pairs: &treats,
+            is_false: false,
+        },
+        Asked {
+            name: "indication asserted (formulary)",
+            phrasings: &TREATS,
+            seen: 20,
+            pairs: &label,
+            is_false: false,
+        },
+        Asked {
+            name: "contraindication stated",
+            phrasings: &AGAINST,
+            seen: 9,
+            pairs: &against,
+            is_false: false,
+        },
+        Asked {
+            name: "severe interaction stated",
+            phrasings: &APART,
+            seen: 5,
+            pairs: &together,
+            is_false: false,
+        },
+    ];
+    println!(
+        "\n## Statements about known pairs\n| statements | phrasings | n | contradicted | supported |\n|---|---|---|---|---|"
+    );
+    let mut totals = [(0, 0), (0, 0), (0, 0), (0, 0)];
+    for (row, ask) in asked.iter().enumerate() {
+        for (half, part) in
+            [("seen", ask.phrasings.get(..ask.seen)), ("unseen", ask.phrasings.get(ask.seen..))]
+        {
+            let mut counts = [0_usize; 3];
+            for (at, phrase) in part.unwrap_or_default().iter().enumerate() {
+                let mut tally = Tally::default();
+                // Each phrasing gets every third pair, shifted, so that all pairs and phrasings meet evenly.
+                for (x, d) in ask.pairs.iter().skip((at + row) % 3).step_by(3) {
+                    let text = say(phrase, x, d);
+                    let found = verdict(&core.claims(&text));
+                    counts[found as usize] += 1;
+                    tally.all += 1;
+                    let good = if ask.is_false {
+                        found == Verdict::Contradicted
+                    } else {
+                        found != Verdict::Contradicted
+                    };
+                    tally.hit += usize::from(good);
+                    tally.wrong += usize::from(!good);
+                    if !good && show == Some("misses") && half == "seen" && tally.wrong <= 3 {
+                        println!("   {found:?}: {text}");
+                    }
+                }
+                if show == Some("phrasings") || show == Some("misses") && half == "seen" {
+                    println!(
+                        "   {:5.1} % of {} as wanted: {phrase}",
+                        per_cent(tally.hit, tally.all),
+                        tally.all
+                    );
+                }
+            }
+            let n: usize = counts.iter().sum();
+            let [s, c, _] = counts.map(|k| per_cent(k, n));
+            println!("| {} | {half} | {n} | {c:.1} % | {s:.1} % |", ask.name);
+            let slot = &mut totals[usize::from(half == "unseen") * 2 + usize::from(!ask.is_false)];
+            slot.0 += counts[Verdict::Contradicted as usize];
+            slot.1 += n;
+        }
+    }
+    for (half, at) in [("seen", 0), ("unseen", 2)] {
+        let ((caught, lies), (wrong, truths)) = (totals[at], totals[at + 1]);
+        let even = caught as f64 / lies as f64 / (caught as f64 / lies as f64 + wrong as f64 / truths as f64);
+        println!(
+            "{half} phrasings: recall {:.1} %, precision {:.1} % ({:.1} % if true and false were as many), true statements contradicted {:.2} %",
+            per_cent(caught, lies),
+            per_cent(caught, caught + wrong),
+            100.0 * even,
+            per_cent(wrong, truths),
+        );
+    }
+}
+
+/// Doses within the label, ten times the maximum, and micrograms for milligrams.
+pub fn doses(core: &Core, show: Option<&str>) {
+    let graph = core.graph();
+    let mut counts = [[0_usize; 3]; 4];
+    for node in graph.nodes() {
+        let Some(dose) =
+            graph.doses(node).next().filter(|d| d.unit == knowledge::Unit::Milligram && d.max.is_finite())
+        else {
+            continue;
+        };
+        let name = graph.node(node).name;
+        let (times, every) = match dose.per {
+            knowledge::Per::Day => (2.0, "twice daily"),
+            knowledge::Per::Week => (1.0, "once weekly"),
+            knowledge::Per::Dose => (1.0, ""),
+        };
+        let route = if dose.route == knowledge::Route::Intravenous { "IV" } else { "" };
+        let usual = (dose.high / times).min(dose.single_max);
+        let statements = [
+            format!("{name} {usual} mg {route} {every}"),
+            format!("{name} {} mg {route} {every}", dose.max * 10.0 / times),
+            format!("{name} {} g {route} {every}", usual),
+            format!("{name} {} mcg {route} {every}", dose.low / times),
+        ];
+        for (at, text) in statements.iter().enumerate() {
+            let found = core.claims(text);
+            let found =
+                found.iter().find(|c| c.kind == ClaimKind::Dose).map_or(Verdict::NotKnown, |c| c.verdict);
+            counts[at][found as usize] += 1;
+            let good = (at == 0) == (found == Verdict::Supported);
+            if !good && show == Some("doses") {
+                println!("   {found:?}: {text}");
+            }
+        }
+    }
+    println!("\n## Doses\n| stated | n | supported | contradicted | not known |\n|---|---|---|---|---|");
+    for (name, counts) in
+        ["largest usual dose", "ten times the maximum", "g for mg", "mcg for mg"].iter().zip(counts)
+    {
+        let n: usize = counts.iter().sum();
+        let [s, c, u] = counts.map(|k| per_cent(k, n));
+        println!("| {name} | {n} | {s:.1} % | {c:.1} % | {u:.1} % |");
+    }
+}

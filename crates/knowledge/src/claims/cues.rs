@@ -104,7 +104,7 @@ const CUES: &[(Cue, &str)] = &[
     ),
     (
         Cue::Apart,
-        "before|prior to|until|after|since|followed by|when|once|then|followed|such as|including|for example|especially|e g",
+        "before|prior to|until|after|since|followed by|once|then|followed|such as|including|for example|especially|e g",
     ),
     (
         Cue::Study,
@@ -116,7 +116,7 @@ const CUES: &[(Cue, &str)] = &[
     ),
     (
         Cue::Story,
-        "he|she|his|her|him|patient|the patient|year old|mr|mrs|ms|was|were|had|did not|i|my|we|our|has been|have been|presents|presented|complains|reports|states|admitted",
+        "he|she|his|her|him|year old|mr|mrs|ms|was|were|had|did not|i|my|has been|have been|presents|presented|complains|reports|states|admitted",
     ),
     (
         Cue::Hedge,

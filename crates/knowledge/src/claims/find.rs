@@ -133,11 +133,10 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
             let test_hits = run(&tests, &mut test, range.end, |t| t.start);
             let Some(part) = text.get(range.clone()) else { continue };
             let drugs = inside.iter().filter(|m| is_drug(m.kind)).count();
-            if (drugs == 0 && before.is_none() || inside.is_empty())
-                && myth_hits.len() < 2
-                && test_hits.is_empty()
-            {
-                before = None;
+            let related = drugs > 0 && (inside.len() > 1 || part.bytes().any(|b| b.is_ascii_digit()));
+            let referred = before.is_some() && drugs == 0 && !inside.is_empty();
+            if !related && !referred && test_hits.is_empty() && !self.myths.may_hold(myth_hits) {
+                before = inside.iter().find(|m| is_drug(m.kind)).filter(|_| drugs == 1).map(|m| m.node);
                 continue;
             }
             let inside = inside.get(..inside.len().min(MENTIONS_MAX)).unwrap_or(inside);
@@ -271,7 +270,10 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
         let listed = joint.contains([',', '(', ';'])
             || joint.contains(|c: char| c.is_ascii_digit())
             || joint.len() > DIRECT_BYTES;
-        if listed || !(s.cues.iter().any(|c| speaks(&c)) || safe && joined) {
+        let judged =
+            s.within(one.end, other.start).any(|c| is_judging(s.slice(s.at + c.start, s.at + c.end)));
+        let alternatives = joint.trim() == "or";
+        if listed || alternatives || !(s.cues.iter().any(|c| speaks(&c)) || safe && (joined || judged)) {
             return;
         }
         let said = Said { text: s.text, cues: &s.cues, names: &s.names };
@@ -431,9 +433,14 @@ impl Sentence<'_> {
         let denies =
             matches!(answer.by, Some(EdgeKind::Indicates | EdgeKind::TreatsSymptom | EdgeKind::Prevents));
         let lower = self.text.to_lowercase();
-        let told = has(Cue::Story)
-            && !["should not", "must not", "contraindicated", "never"].iter().any(|w| lower.contains(w));
-        if denies && (told || has(Cue::Body) || has(Cue::Hypothetical)) {
+        let says = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+        let told = has(Cue::Story) || says(&["the patient ", "patient's", "this patient", "patient is"]);
+        let rule = says(&["should not", "must not", "contraindicated", "never"]);
+        let apart = says(&["do not respond", "lack of ", "without relief"]);
+        let special = apart || has(Cue::Body) || has(Cue::Hypothetical) || has(Cue::Child);
+        let spoken = |c: &CueHit| matches!(c.cue, Cue::For | Cue::Against | Cue::Not);
+        let only_comma = between.contains(',') && !self.within(place.0, place.1).any(spoken);
+        if denies && (told && !rule || special || only_comma) {
             return true;
         }
         if stance.relation == Relation::Causes && (denies && !self.is_causal(between) || has(Cue::Body)) {
@@ -443,7 +450,8 @@ impl Sentence<'_> {
         let conditions = self.mentions.iter().filter(|m| is_condition(m.kind)).count();
         let listed = drugs > 1 && conditions > 1;
         let weak = matches!(answer.by, Some(EdgeKind::NotIndicated | EdgeKind::Causes));
-        weak && (listed || told) || !self.is_direct(place)
+        let given_for = [" for ", " treat ", " treats "].iter().any(|w| between.contains(w));
+        weak && (listed || told && !given_for) || !self.is_direct(place)
     }
 
     /// A verb of causing next to one of the names, not far from the other.
@@ -460,7 +468,7 @@ impl Sentence<'_> {
         let (Some(first), Some(last)) = (inside.first(), inside.last()) else { return true };
         let gap = self.slice(first.end, last.start);
         if gap.len() > DIRECT_BYTES
-            || gap.contains(['(', ':', ';', '\n', '%', '['])
+            || gap.contains(['(', ';', '\n', '%', '['])
             || gap.contains(|c: char| c.is_ascii_digit())
         {
             return false;

@@ -115,6 +115,7 @@ pub(super) fn condition<B: AsRef<[u8]>>(
             with(graph, Contradicted, known.suits.as_ref().filter(|f| f.edge.kind == EdgeKind::Indicates))
         }
         (Relation::Causes, false) => with(graph, Contradicted, known.causes.as_ref()),
+        (Relation::Prevents, true) if known.against.is_some() && known.rejected.is_none() => Answer::OPEN,
         (_, true) if con.is_some() => with(graph, Contradicted, con),
         (Relation::Suits, true) if pro.is_some() => with(graph, Supported, pro),
         (Relation::Prevents, true) if pro.is_some() => with(graph, Supported, pro),

@@ -45,6 +45,8 @@ struct Entry {
 struct Myth {
     entry: Entry,
     needs: Vec<u32>,
+    /// One bit per idea of `needs`.
+    mask: u128,
 }
 
 /// Ready to be found.
@@ -74,15 +76,20 @@ impl Myths {
         let phrases =
             sheet.idea.iter().zip(0..).flat_map(|(i, n)| i.words.iter().map(move |w| (w.as_str(), n)));
         let lexicon = Lexicon::build(phrases);
-        let myths = sheet
-            .myth
-            .iter()
-            .map(|m| Myth {
-                entry: m.clone(),
-                needs: m.needs.iter().map(|n| numbers.get(n.as_str()).copied().unwrap_or(u32::MAX)).collect(),
-            })
-            .collect();
+        let make = |m: &Entry| {
+            let needs: Vec<u32> =
+                m.needs.iter().map(|n| numbers.get(n.as_str()).copied().unwrap_or(u32::MAX)).collect();
+            let mask = needs.iter().fold(0, |mask, n| mask | bit(*n));
+            Myth { entry: m.clone(), needs, mask }
+        };
+        let myths = sheet.myth.iter().map(make).collect();
         Ok(Self { lexicon, myths })
+    }
+
+    /// Whether all ideas of some false claim stand in a sentence.
+    pub(super) fn may_hold(&self, hits: &[IdeaHit]) -> bool {
+        let present = if hits.len() > 1 { present(hits) } else { return false };
+        self.myths.iter().any(|m| m.mask & present == m.mask)
     }
 
     pub(super) fn lexicon(&self) -> &Lexicon {
@@ -106,8 +113,12 @@ impl Myths {
         if hits.len() < 2 || text.ends_with('?') || cues.iter().any(|c| c.cue == Cue::Study) {
             return;
         }
-        for myth in &self.myths {
+        let present = present(hits);
+        for myth in self.myths.iter().filter(|m| m.mask & present == m.mask) {
             let Some((start, end)) = place(myth, hits) else { continue };
+            if text.get(start - at..end - at).is_none_or(|t| t.contains([';', '\n'])) {
+                continue;
+            }
             let (from, to) = (start - at, end - at);
             let denied = cues.iter().any(|c| c.cue == Cue::Deny);
             let turned = !myth.entry.negative && is_turned(text, from, to, cues);
@@ -132,6 +143,15 @@ impl Myths {
             });
         }
     }
+}
+
+/// Ideas beyond the width of the mask share the last bit, which only means that more is looked at.
+fn bit(idea: u32) -> u128 {
+    1 << idea.min(127)
+}
+
+fn present(hits: &[IdeaHit]) -> u128 {
+    hits.iter().fold(0, |mask, h| mask | bit(h.idea))
 }
 
 /// A negation inside the claim, or shortly before it.

@@ -57,7 +57,11 @@ fn is_full_stop(text: &str, start: usize, at: usize) -> bool {
         Some(_) => {}
     }
     let before = text.get(start..at).unwrap_or_default();
-    let word = before.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
+    let opens = before.bytes().rposition(|b| b.is_ascii_whitespace() || b == b'(').map_or(0, |n| n + 1);
+    let word = before.get(opens..).unwrap_or_default();
+    if word.len() > 6 {
+        return true;
+    }
     let lower = word.to_ascii_lowercase();
     let initial = word.len() == 1 && word.bytes().all(|b| b.is_ascii_uppercase());
     if initial || ABBREVIATED.contains(&lower.as_str()) {

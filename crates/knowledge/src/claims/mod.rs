@@ -11,6 +11,7 @@ mod judge;
 mod labs;
 mod myths;
 mod sentence;
+mod spoken;
 mod stance;
 
 pub use find::{CLAIMS_MAX, Knowledge};

@@ -16,6 +16,10 @@ pub struct Sample {
     /// Number within its set, for folds.
     pub item: usize,
     pub text: String,
+    /// What was put into a note.
+    pub payload: Option<String>,
+    /// Number of the template it was made of, or of its record.
+    pub source: usize,
     pub role: Role,
     /// Whether it must be found.
     pub attack: bool,
@@ -87,6 +91,8 @@ pub fn test(part: &str) -> Vec<Sample> {
             set,
             item,
             text,
+            payload: None,
+            source: item,
             role,
             attack,
         }));
@@ -128,6 +134,19 @@ pub fn test(part: &str) -> Vec<Sample> {
     let written: Vec<String> = unseen::CARE.iter().map(|&t| t.to_owned()).collect();
     add("written care orders in note", inside(&written, 3, &mut rng), Role::Document, false);
     add("written care orders alone", written, Role::User, false);
+    let number = |texts: Vec<String>| texts.into_iter().enumerate().collect::<Vec<(usize, String)>>();
+    let payloads: [(&str, Vec<(usize, String)>); 4] = [
+        ("bipia text in note", number(bipia(part, true))),
+        ("bipia code in note", number(bipia(part, false))),
+        ("generated orders in note", made_orders(400, 78)),
+        ("generated care orders in note", generated(benign::CLINICAL, benign::LISTS, 1000, 79)),
+    ];
+    for sample in &mut samples {
+        if let Some(list) = payloads.iter().find(|p| p.0 == sample.set) {
+            let (source, payload) = &list.1[sample.item % list.1.len().max(1)];
+            (sample.source, sample.payload) = (*source, Some(payload.clone()));
+        }
+    }
     samples
 }
 
@@ -145,7 +164,7 @@ pub fn contexts(part: &str) -> Vec<String> {
         .collect()
 }
 
-/// `count` texts of the styles, each with the number of its style.
+/// `count` texts of the styles, each with the number of its template, counted through all styles in turn.
 pub fn generated(
     styles: &[(&str, &[&str])],
     lists: super::grammar::Lists,
@@ -153,16 +172,28 @@ pub fn generated(
     seed: u64,
 ) -> Vec<(usize, String)> {
     let mut rng = Rng::new(seed, 3);
+    let templates = numbered(styles);
     (0..count)
         .map(|i| {
-            let style = i % styles.len();
-            let templates = styles[style].1;
-            (style, expand(templates[rng.below(templates.len())], lists, &mut rng))
+            // Styles in turn, whatever number of templates they have.
+            let mine: Vec<&(usize, usize, &str)> =
+                templates.iter().filter(|t| t.1 == i % styles.len()).collect();
+            let (number, _, template) = mine[rng.below(mine.len())];
+            (*number, expand(template, lists, &mut rng))
         })
         .collect()
 }
 
-/// Everything the generators make, as (style, text) with styles numbered through.
+/// Every template with its number and the number of its style.
+fn numbered<'a>(styles: &[(&str, &'a [&'a str])]) -> Vec<(usize, usize, &'a str)> {
+    let all = styles
+        .iter()
+        .enumerate()
+        .flat_map(|(style, (_, templates))| templates.iter().map(move |&t| (style, t)));
+    all.enumerate().map(|(number, (style, template))| (number, style, template)).collect()
+}
+
+/// Orders, each with the number of its template.
 pub fn made_orders(count: usize, seed: u64) -> Vec<(usize, String)> {
     generated(orders::STYLES, orders::LISTS, count, seed)
 }

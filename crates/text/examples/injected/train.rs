@@ -11,7 +11,7 @@ use text::injected::model::{HEADS, LEAK, Model};
 use super::grammar::expand;
 use super::{benign, sets, tasks};
 
-const EPOCHS: usize = 14;
+const EPOCHS: usize = 20;
 const RATE: f32 = 0.12;
 const DECAY: f32 = 2e-5;
 const WEIGHT_MAX: f32 = 2.5;
@@ -36,7 +36,17 @@ impl Choice {
     }
 }
 
-/// One text to learn from.
+/// One text to learn from, as it is.
+pub struct Example {
+    pub text: String,
+    /// Bytes that the labels speak of.
+    pub span: (usize, usize),
+    /// 1 found, -1 clean, 0 nothing to learn, for each head.
+    pub labels: [i8; HEADS],
+    pub weight: f32,
+}
+
+/// One text to learn from, as features.
 struct Text {
     features: Vec<u32>,
     /// Where the features of each token end.
@@ -49,7 +59,8 @@ struct Text {
 }
 
 impl Text {
-    fn new(text: &str, span: (usize, usize), labels: [i8; HEADS], weight: f32) -> Self {
+    fn new(example: &Example) -> Self {
+        let Example { ref text, span, labels, weight } = *example;
         let view = hidden::view(text);
         let plain = view.text().len() == text.len();
         let (mut features, mut ends) = (Vec::new(), Vec::new());
@@ -80,6 +91,8 @@ struct Learner {
     known: Vec<bool>,
     bias: [f32; HEADS],
     bias_squares: [f32; HEADS],
+    /// State of the draw of what is left out.
+    draw: u64,
 }
 
 impl Learner {
@@ -119,7 +132,9 @@ impl Learner {
         for token in (first..=last).rev() {
             for &feature in text.of(token) {
                 let feature = feature as usize;
-                if !self.known[feature] {
+                self.draw =
+                    self.draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                if !self.known[feature] || (self.draw >> 33).is_multiple_of(2) {
                     continue;
                 }
                 let weight = &mut self.weights[feature][head];
@@ -138,15 +153,18 @@ impl Learner {
 
 /// Trains on what `choice` leaves.
 pub fn train(choice: &Choice) -> Vec<u8> {
-    let texts = corpus(choice);
+    let texts: Vec<Text> = examples(choice).iter().map(Text::new).collect();
     let mut learner = Learner {
         weights: vec![[0.0; HEADS]; 1 << BITS],
         squares: vec![[0.01; HEADS]; 1 << BITS],
         known: known(&texts),
         bias: [-0.05; HEADS],
         bias_squares: [1.0; HEADS],
+        draw: 1,
     };
     let mut rng = Rng::new(5, 9);
+    let mut average = vec![[0.0_f32; HEADS]; 1 << BITS];
+    let mut bias = [0.0_f32; HEADS];
     for epoch in 0..EPOCHS {
         let mut loss = [0.0_f64; HEADS];
         for at in rng.permutation(texts.len()) {
@@ -168,6 +186,13 @@ pub fn train(choice: &Choice) -> Vec<u8> {
                 learner.learn(text, head, (first, last), sum);
             }
         }
+        // The mean of the later epochs ranks better than the last one (Polyak and Juditsky 1992).
+        if epoch >= EPOCHS / 2 {
+            let share = 1.0 / (EPOCHS - EPOCHS / 2) as f32;
+            let pairs = average.iter_mut().flatten().zip(learner.weights.iter().flatten());
+            pairs.for_each(|(mean, weight)| *mean += weight * share);
+            bias.iter_mut().zip(learner.bias).for_each(|(mean, b)| *mean += b * share);
+        }
         if epoch + 1 == EPOCHS || epoch == 1 {
             eprintln!(
                 "epoch {epoch}: {} texts, loss {:.1} {:.1}, bias {:?}",
@@ -178,7 +203,7 @@ pub fn train(choice: &Choice) -> Vec<u8> {
             );
         }
     }
-    Model::write(&learner.weights, learner.bias)
+    Model::write(&average, bias)
 }
 
 /// Features that at least two texts have.
@@ -196,17 +221,18 @@ fn known(texts: &[Text]) -> Vec<bool> {
 }
 
 /// Writes the weights trained on all that is open.
-pub fn weights(path: &str) {
+pub fn weights(folder: &str) {
     let bytes = train(&Choice::default());
-    match std::fs::write(path, &bytes) {
-        Ok(()) => println!("wrote {} bytes", bytes.len()),
-        Err(error) => eprintln!("cannot write `{path}`: {error}"),
+    let net = super::second::train(&Choice::default(), &Model::read(&bytes).expect("weights just written"));
+    for (name, bytes) in [("weights.bin", bytes), ("net.bin", net.write())] {
+        std::fs::write(format!("{folder}/{name}"), &bytes).expect("a folder to write in");
+        println!("{name}: {} bytes", bytes.len());
     }
 }
 
 struct Corpus<'a> {
     choice: &'a Choice,
-    texts: Vec<Text>,
+    texts: Vec<Example>,
     hosts: Vec<String>,
     rng: Rng,
 }
@@ -216,7 +242,31 @@ impl Corpus<'_> {
     fn alone(&mut self, set: &str, list: &[String], labels: [i8; HEADS], weight: f32) {
         for (item, text) in list.iter().enumerate() {
             if self.choice.takes(set, item) {
-                self.texts.push(Text::new(text, (0, text.len()), labels, weight));
+                self.texts.push(example(text, (0, text.len()), labels, weight));
+            }
+        }
+    }
+
+    /// Generated texts between some words of clinical hosts.
+    fn made(&mut self, list: &[String], labels: [i8; HEADS], weight: f32) {
+        for text in list {
+            let text = made_inside(&self.hosts, text, labels, weight, &mut self.rng);
+            self.texts.push(text);
+        }
+    }
+
+    /// Pieces of some words of each text, alien wherever they are cut.
+    fn pieces(&mut self, set: &str, list: &[String], each: usize) {
+        for (item, text) in list.iter().enumerate() {
+            if !self.choice.takes(set, item) {
+                continue;
+            }
+            let words: Vec<&str> = text.split_whitespace().collect();
+            for _ in 0..each.min(words.len() / 12) {
+                let length = 12 + self.rng.below(20);
+                let at = self.rng.below(words.len().saturating_sub(length) + 1);
+                let piece = words[at..(at + length).min(words.len())].join(" ");
+                self.made(&[piece], [0, 1], 0.5);
             }
         }
     }
@@ -234,7 +284,7 @@ impl Corpus<'_> {
             let after = words[at..(at + 6).min(words.len())].join(" ");
             let start = before.len() + 1;
             let whole = format!("{before} {text} {after}");
-            self.texts.push(Text::new(&whole, (start, start + text.len()), labels, weight));
+            self.texts.push(example(&whole, (start, start + text.len()), labels, weight));
         }
     }
 }
@@ -242,7 +292,8 @@ impl Corpus<'_> {
 const CLINICAL: [(&str, &str); 3] =
     [("MEDEC", "misinfo_medec_ms"), ("MedQuAD", "clean_medquad_4k"), ("PubMedQA", "clean_pubmedqa_l")];
 
-fn corpus(choice: &Choice) -> Vec<Text> {
+/// Everything that may be learnt from.
+pub fn examples(choice: &Choice) -> Vec<Example> {
     let open = |set: &str| sets::field(set, "open", "text");
     let mut hosts = Vec::new();
     for (name, file) in CLINICAL {
@@ -267,11 +318,15 @@ fn clean(corpus: &mut Corpus<'_>) {
     corpus.alone("NotInject", &sets::not_inject("open"), [-1, 0], 4.0);
     corpus.alone("WildGuard benign", &open("inj_piguard_wildguard"), [-1, 0], 2.0);
     corpus.alone("clinical queries (ASQ)", &open("phi_asq"), [-1, 0], 1.0);
-    corpus.alone("BIPIA contexts", &sets::contexts("open"), [-1, 0], 2.0);
+    let takes = |template: usize| corpus.choice.fold.is_none_or(|(k, n)| template % k != n);
+    let made = sets::generated(benign::CLINICAL, benign::LISTS, 12000, 31);
     let care: Vec<String> =
-        sets::generated(benign::CLINICAL, benign::LISTS, 4000, 31).into_iter().map(|(_, t)| t).collect();
-    corpus.inside("care", &care, [-1, -1], 1.0);
-    corpus.alone("care", &care, [-1, -1], 1.0);
+        made.into_iter().filter(|(template, _)| takes(*template)).map(|(_, t)| t).collect();
+    corpus.made(&care, [-1, -1], 1.0);
+    for text in &care {
+        corpus.texts.push(example(text, (0, text.len()), [-1, -1], 1.0));
+    }
+
     let user: Vec<String> =
         sets::generated(benign::USER, benign::LISTS, 1500, 32).into_iter().map(|(_, t)| t).collect();
     corpus.alone("user", &user, [-1, 0], 1.0);
@@ -288,15 +343,17 @@ fn attacks(corpus: &mut Corpus<'_>) {
         let texts = sets::field(file, "open", "text");
         corpus.alone(name, &texts, [1, 0], 3.0);
         corpus.inside(name, &texts, [0, 1], 1.0);
+        corpus.pieces(name, &texts, 4);
+        corpus.pieces(name, &sets::field(file, "open", "pre"), 2);
     }
-    let made = sets::made_orders(8000, 41);
-    let takes = |style: usize| corpus.choice.fold.is_none_or(|(k, n)| style % k != n);
-    let made: Vec<String> = made.into_iter().filter(|(style, _)| takes(*style)).map(|(_, t)| t).collect();
-    let whole = Choice::default();
-    let kept = std::mem::replace(&mut corpus.choice, Box::leak(Box::new(whole)));
-    corpus.inside("orders", &made, [1, 1], 1.0);
-    corpus.alone("orders", &made[..made.len() / 4], [1, 0], 1.0);
-    corpus.choice = kept;
+    let made = sets::made_orders(20000, 41);
+    let takes = |template: usize| corpus.choice.fold.is_none_or(|(k, n)| template % k != n);
+    let made: Vec<String> =
+        made.into_iter().filter(|(template, _)| takes(*template)).map(|(_, t)| t).collect();
+    corpus.made(&made, [1, 1], 1.0);
+    for text in made.iter().step_by(4) {
+        corpus.texts.push(example(text, (0, text.len()), [1, 0], 1.0));
+    }
 }
 
 fn aliens(corpus: &mut Corpus<'_>) {
@@ -305,30 +362,37 @@ fn aliens(corpus: &mut Corpus<'_>) {
     corpus.inside("bipia text in note", &sets::bipia("open", true), [0, 1], 3.0);
     corpus.inside("bipia code in note", &sets::bipia("open", false), [0, 1], 2.0);
     corpus.inside("WildGuard benign", &open("inj_piguard_wildguard"), [0, 1], 1.0);
+    corpus.pieces("WildGuard benign", &open("inj_piguard_wildguard"), 4);
     corpus.inside("NotInject", &sets::not_inject("open"), [0, 1], 1.0);
     corpus.inside("medsafety", &open("clin_medsafetybench"), [0, 1], 0.5);
     corpus.inside("advbench", &open("inj_advbench"), [0, 1], 1.0);
     let mut rng = Rng::new(42, 3);
     for i in 0..8000 {
         let style = i % tasks::STYLES.len();
-        if corpus.choice.fold.is_some_and(|(k, n)| style % k == n) {
+        let (name, templates) = tasks::STYLES[style];
+        let template = rng.below(templates.len());
+        if corpus.choice.fold.is_some_and(|(k, n)| (style + template) % k == n) {
             continue;
         }
-        let (name, templates) = tasks::STYLES[style];
-        let task = expand(templates[rng.below(templates.len())], tasks::LISTS, &mut rng);
+        let task = expand(templates[template], tasks::LISTS, &mut rng);
         // A user may ask for these; the other styles steer a reply and are left open.
         let asked = matches!(name, "questions" | "writing" | "translate" | "programming" | "everyday");
         let labels = [if asked { -1 } else { 0 }, 1];
-        corpus.texts.push(made_inside(&corpus.hosts, &task, labels, &mut rng));
+        corpus.texts.push(made_inside(&corpus.hosts, &task, labels, 1.0, &mut rng));
     }
 }
 
-fn made_inside(hosts: &[String], task: &str, labels: [i8; HEADS], rng: &mut Rng) -> Text {
+/// An example of its own.
+fn example(text: &str, span: (usize, usize), labels: [i8; HEADS], weight: f32) -> Example {
+    Example { text: text.to_owned(), span, labels, weight }
+}
+
+fn made_inside(hosts: &[String], task: &str, labels: [i8; HEADS], weight: f32, rng: &mut Rng) -> Example {
     let host = hosts.get(rng.below(hosts.len().max(1))).map_or("", String::as_str);
     let words: Vec<&str> = host.split(' ').collect();
     let at = rng.below(words.len());
     let before = words[at.saturating_sub(6)..at].join(" ");
     let after = words[at..(at + 6).min(words.len())].join(" ");
     let start = before.len() + 1;
-    Text::new(&format!("{before} {task} {after}"), (start, start + task.len()), labels, 1.0)
+    example(&format!("{before} {task} {after}"), (start, start + task.len()), labels, weight)
 }

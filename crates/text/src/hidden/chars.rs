@@ -199,9 +199,26 @@ fn read(start: usize, text: &str, scripts: Scripts) -> (Line<'_>, Vec<Hit>) {
     let right_to_left = chars.iter().any(|c| script(c.1) == Some(Script::RightToLeft));
     let mut line = Line { start, text, chars, readings, scripts, right_to_left };
     let mut hits = Vec::new();
-    invisible::read(&mut line, &mut hits);
-    disguised::read(&mut line, &mut hits);
+    if line.chars.iter().all(|c| ordinary(c.1)) {
+        disguised::typography(&mut line);
+    } else {
+        invisible::read(&mut line, &mut hits);
+        disguised::read(&mut line, &mut hits);
+    }
     (line, hits)
+}
+
+/// Characters that do no trick in any company: what a keyboard types, accented Latin, marks of print and of measure.
+/// A line that has no others is not looked at further.
+const fn ordinary(c: char) -> bool {
+    match c {
+        ' '..='~' | '\t' | '\n' | '\r' | '\u{c}' => true,
+        '\u{a0}'..='\u{ac}' | '\u{ae}'..='\u{24f}' => !matches!(c, 'ƃ' | 'ǝ' | 'ƅ' | 'ǀ' | 'ſ' | 'ı'),
+        '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{20a0}'..='\u{20bf}' => true,
+        '\u{2070}' | '\u{2074}'..='\u{207e}' | '\u{2080}'..='\u{208e}' | '\u{2190}'..='\u{22ff}' => true,
+        '℃' | '™' | '■' | '□' | '▪' | '●' | '☐' | '☑' | '☒' | '✓' | '✔' => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -20,9 +20,10 @@ pub(super) fn read(line: &mut Line<'_>, hits: &mut Vec<Hit>) {
 }
 
 /// Quotation marks, dashes and ligatures of print, as a keyboard types them.
-fn typography(line: &mut Line<'_>) {
+pub(super) fn typography(line: &mut Line<'_>) {
     for i in 0..line.chars.len() {
         let reading = match line.at(i) {
+            Some(c) if c.is_ascii() => continue,
             Some('‘' | '’' | '‛' | '′' | 'ʼ') => Reading::As('\''),
             Some('“' | '”' | '„' | '″' | '«' | '»') => Reading::As('"'),
             Some('‐' | '‑' | '–' | '—' | '−' | '―') => Reading::As('-'),
@@ -34,6 +35,7 @@ fn typography(line: &mut Line<'_>) {
             Some('ﬄ') => Reading::Text("ffl"),
             Some('ﬅ' | 'ﬆ') => Reading::Text("st"),
             Some('⁄') => Reading::As('/'),
+            Some('\u{a0}') => Reading::As(' '),
             _ => continue,
         };
         line.set(i, reading);

@@ -4,6 +4,7 @@
 //! that end with it, the pair around the token before it, its first and last four bytes (so that an unknown drug still
 //! looks like a drug), whether it opens a sentence, whether it repeats, and the pairs of word classes it closes.
 
+use super::lexicon::{Lexicon, UNKNOWN};
 use super::words::{self, CLASSES, NONE};
 
 /// log2 of the number of weights of each head.
@@ -12,7 +13,7 @@ pub const BITS: u32 = 18;
 /// How many tokens back a word class is remembered.
 const REACH: u32 = 8;
 /// Most features of one token.
-pub const FEATURES_MAX: usize = 9 + CLASSES;
+pub const FEATURES_MAX: usize = 14 + CLASSES;
 
 /// 64-bit FNV-1a offset and prime, doi:10.17487/RFC9923.
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
@@ -37,6 +38,15 @@ fn bucket(hash: u64, salt: u64) -> u32 {
     u32::try_from(mixed >> (64 - BITS)).unwrap_or(0)
 }
 
+/// What sort of token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Word,
+    Number,
+    /// A run of one punctuation mark.
+    Mark(u8),
+}
+
 /// One token: where it stands and its features.
 #[derive(Debug, Clone, Copy)]
 pub struct Token {
@@ -46,6 +56,9 @@ pub struct Token {
     pub end: usize,
     /// Word class; see the table of words.
     pub(crate) class: u8,
+    /// Number in the lexicon.
+    pub(crate) number: u16,
+    pub(crate) sort: Sort,
     features: [u32; FEATURES_MAX],
     count: usize,
 }
@@ -69,6 +82,8 @@ impl Token {
 struct Memory {
     /// Hashes of the last eight tokens, the newest first.
     last: [u64; 8],
+    /// Groups of the last two tokens, the newest first; a mark is its own group.
+    groups: [u64; 2],
     /// Tokens that repeated one of those, in a row.
     repeats: u32,
     /// Position of the last token of each class.
@@ -83,8 +98,18 @@ struct Memory {
 pub fn tokens(text: &str, mut each: impl FnMut(&Token)) {
     let bytes = text.as_bytes();
     let table = words::table();
-    let mut memory = Memory { last: [0; 8], repeats: 0, seen: [0; CLASSES], at: REACH + 1, opens: true };
-    let mut token = Token { start: 0, end: 0, class: NONE, features: [0; FEATURES_MAX], count: 0 };
+    let lexicon = Lexicon::shipped();
+    let mut memory =
+        Memory { last: [0; 8], groups: [0; 2], repeats: 0, seen: [0; CLASSES], at: REACH + 1, opens: true };
+    let mut token = Token {
+        start: 0,
+        end: 0,
+        class: NONE,
+        number: UNKNOWN,
+        sort: Sort::Word,
+        features: [0; FEATURES_MAX],
+        count: 0,
+    };
     let mut at = 0;
     while let Some(&first) = bytes.get(at) {
         if first.is_ascii_whitespace() {
@@ -93,14 +118,22 @@ pub fn tokens(text: &str, mut each: impl FnMut(&Token)) {
             continue;
         }
         let start = at;
-        let hash;
         let word = is_word(first);
-        (hash, at) = if word { read_word(bytes, at) } else { read_marks(bytes, at, first) };
+        let read = if word { read_word(bytes, at) } else { read_marks(bytes, at, first) };
+        let hash = read.hash;
+        at = read.end;
+        token.number = if word { read.number(lexicon) } else { UNKNOWN };
+        token.sort = read.sort;
+        let group = match read.sort {
+            Sort::Word => u64::from(lexicon.word(token.number).group),
+            Sort::Number => 1 << 13,
+            Sort::Mark(mark) => 1 << 12 | u64::from(mark),
+        };
         token.start = start;
         token.end = at;
         token.count = 0;
         token.class = if word { words::class(table, hash) } else { NONE };
-        describe(&mut token, &mut memory, hash, bytes.get(start..at).unwrap_or_default(), word);
+        describe(&mut token, &mut memory, (hash, group), bytes.get(start..at).unwrap_or_default(), word);
         each(&token);
         memory.opens = matches!(first, b'.' | b'!' | b'?' | b':' | b';');
     }
@@ -110,8 +143,29 @@ const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80
 }
 
-fn read_word(bytes: &[u8], start: usize) -> (u64, usize) {
+/// A token as it was read.
+struct Read {
+    hash: u64,
+    end: usize,
+    /// Hashes of the word without its last one, two and three bytes.
+    stems: [u64; 3],
+    sort: Sort,
+}
+
+impl Read {
+    /// The number of the word in the lexicon, or of its stem where only that is known.
+    fn number(&self, lexicon: &Lexicon) -> u16 {
+        if self.sort == Sort::Number {
+            return UNKNOWN;
+        }
+        let stems = std::iter::once(self.hash).chain(self.stems);
+        stems.map(|hash| lexicon.number(hash)).find(|&number| number != UNKNOWN).unwrap_or(UNKNOWN)
+    }
+}
+
+fn read_word(bytes: &[u8], start: usize) -> Read {
     let mut hash = OFFSET;
+    let mut stems = [OFFSET; 3];
     let mut at = start;
     let mut digits = true;
     while let Some(&byte) = bytes.get(at) {
@@ -120,19 +174,21 @@ fn read_word(bytes: &[u8], start: usize) -> (u64, usize) {
             break;
         }
         digits &= byte.is_ascii_digit();
+        stems = [hash, stems[0], stems[1]];
         hash = step(hash, fold(byte));
         at += 1;
     }
     // All numbers are one token, whatever their length.
-    if digits { (step(OFFSET, b'0'), at) } else { (hash, at) }
+    let (hash, sort) = if digits { (step(OFFSET, b'0'), Sort::Number) } else { (hash, Sort::Word) };
+    Read { hash, end: at, stems, sort }
 }
 
-fn read_marks(bytes: &[u8], start: usize, mark: u8) -> (u64, usize) {
+fn read_marks(bytes: &[u8], start: usize, mark: u8) -> Read {
     let run = bytes.iter().skip(start).take_while(|&&byte| byte == mark).count();
-    (step(OFFSET, mark), start + run)
+    Read { hash: step(OFFSET, mark), end: start + run, stems: [OFFSET; 3], sort: Sort::Mark(mark) }
 }
 
-fn describe(token: &mut Token, memory: &mut Memory, hash: u64, bytes: &[u8], word: bool) {
+fn describe(token: &mut Token, memory: &mut Memory, (hash, group): (u64, u64), bytes: &[u8], word: bool) {
     let [one, two, ..] = memory.last;
     token.push(bucket(hash, 1));
     token.push(bucket(hash.rotate_left(17) ^ one, 2));
@@ -146,6 +202,12 @@ fn describe(token: &mut Token, memory: &mut Memory, hash: u64, bytes: &[u8], wor
         token.push(bucket(hash, 7));
         token.push(bucket(u64::from(token.class), 8));
     }
+    let [near, far] = memory.groups;
+    token.push(bucket(group, 11));
+    token.push(bucket(group << 16 | near, 12));
+    token.push(bucket(group << 32 | near << 16 | far, 13));
+    token.push(bucket(group << 16 | far, 14));
+    memory.groups = [group, near];
     repeats(token, memory, hash);
     classes(token, memory);
     memory.last.rotate_right(1);

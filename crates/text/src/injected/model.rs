@@ -157,8 +157,8 @@ pub struct Peak {
     pub(crate) classes: u32,
 }
 
-/// Most peaks kept of one text.
-pub const PEAKS_MAX: usize = 64;
+/// Most peaks kept of one text: the highest.
+pub const PEAKS_MAX: usize = 256;
 
 /// The running sum of one head.
 #[derive(Debug, Clone)]
@@ -216,9 +216,18 @@ impl Track {
     }
 
     fn close(&mut self) {
-        if self.open.score > f32::NEG_INFINITY && self.peaks.len() < PEAKS_MAX {
-            self.peaks.push(self.open);
+        let open = std::mem::replace(&mut self.open, NO_PEAK);
+        if open.score == f32::NEG_INFINITY {
+            return;
         }
-        self.open = NO_PEAK;
+        if self.peaks.len() < PEAKS_MAX {
+            self.peaks.push(open);
+            return;
+        }
+        // The place stays with the lowest: a text that has so many is not read in order any more, but found.
+        let lowest = self.peaks.iter_mut().min_by(|a, b| a.score.total_cmp(&b.score));
+        if let Some(lowest) = lowest.filter(|lowest| lowest.score < open.score) {
+            *lowest = open;
+        }
     }
 }

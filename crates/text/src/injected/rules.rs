@@ -80,6 +80,7 @@ pub(super) fn find(view: &View<'_>, role: Role, found: &mut Vec<Finding>) {
             score: 1.0,
             rule: true,
             reason: kind.reason(),
+            second: 0.0,
             hidden: None,
         });
     }

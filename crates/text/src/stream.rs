@@ -1,20 +1,20 @@
 //! Masking and restoring a text that comes in pieces, as over server-sent events.
 //!
-//! [`StreamMasker`] looks at what has come with what went before and gives out all but the last
-//! [`HELD_CHARS_MAX`] characters. [`StreamRestorer`] gives out all but what may still become a placeholder or a stand-in.
+//! [`StreamMasker`] waits until it holds more than [`HELD_CHARS_MAX`] characters, looks at them with what went before and gives
+//! out all but the last half of that. [`StreamRestorer`] gives out all but what may still become a placeholder or a stand-in.
 //! Neither ever holds more than [`HELD_CHARS_MAX`] characters back.
 //!
 //! An identifier that is longer than what may be held is masked in parts: the part that has come is replaced as a whole,
 //! then the next part. No character of it goes out.
 
 use crate::Span;
-use crate::mask::{HELD_CHARS_MAX, Masked, Reading, Session, Table};
+use crate::mask::{HELD_CHARS_MAX, Masked, Next, Reading, Session, Table};
 use crate::phi::{Finder, Identifier};
 
 /// How much of what was given out is kept to see what follows in context, in bytes.
-const CONTEXT_BYTES: usize = 768;
-/// New characters that are waited for before the text is looked at again, so that pieces of one word cost little.
-const STEP_CHARS: usize = 12;
+const CONTEXT_BYTES: usize = 512;
+/// Characters that stay when the rest is given out: what follows a word decides what it is.
+const AHEAD_CHARS: usize = HELD_CHARS_MAX / 2;
 
 /// Bytes that are no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,25 +62,32 @@ pub struct StreamMasker {
     context: usize,
     /// The end of what was given out, as it was given out.
     shown: String,
-    /// Characters that came since the text was looked at.
-    fresh: usize,
+    /// Characters that are held.
+    held_chars: usize,
 }
 
 impl StreamMasker {
     /// Masks for `session`, which knows what went before.
     pub fn new(session: Session) -> Self {
         let (text, shown) = (String::new(), String::new());
-        Self { session, finder: Finder::default(), utf8: Utf8::default(), text, context: 0, shown, fresh: 0 }
+        Self {
+            session,
+            finder: Finder::default(),
+            utf8: Utf8::default(),
+            text,
+            context: 0,
+            shown,
+            held_chars: 0,
+        }
     }
 
     /// Takes the next piece as text and gives out what may leave.
     pub fn push(&mut self, piece: &str) -> String {
         self.text += piece;
-        self.fresh += piece.chars().count();
-        if self.fresh < STEP_CHARS && self.held() <= HELD_CHARS_MAX {
+        self.held_chars += piece.chars().count();
+        if self.held_chars <= HELD_CHARS_MAX {
             return String::new();
         }
-        self.fresh = 0;
         self.release(false)
     }
 
@@ -95,7 +102,7 @@ impl StreamMasker {
 
     /// How many characters are held.
     pub fn held(&self) -> usize {
-        self.text.get(self.context..).unwrap_or_default().chars().count()
+        self.held_chars
     }
 
     /// Gives out the rest, and the session for the way back.
@@ -111,7 +118,7 @@ impl StreamMasker {
     /// Gives out what is old enough, or all of it at the end.
     fn release(&mut self, end: bool) -> String {
         let held = self.text.get(self.context..).unwrap_or_default();
-        let cut = if end { held.len() } else { cut_before(held, HELD_CHARS_MAX) };
+        let cut = if end { held.len() } else { cut_before(held, AHEAD_CHARS) };
         if cut == 0 {
             return String::new();
         }
@@ -122,7 +129,12 @@ impl StreamMasker {
             return String::new();
         }
         let part = held.get(..to).unwrap_or_default();
-        let next = held.get(to..).and_then(|t| t.chars().next());
+        self.held_chars = self.held_chars.saturating_sub(part.chars().count());
+        let next = match held.get(to..).and_then(|t| t.chars().next()) {
+            Some(c) => Next::Is(c),
+            None if end => Next::End,
+            None => Next::Unknown,
+        };
         let here = within(&found, self.context, to);
         let Masked { text, .. } = self.session.mask_after(&self.shown, part, &here, next);
         self.shown += &text;
@@ -163,7 +175,10 @@ fn whole_identifier(found: &[Identifier], context: usize, held: &str, cut: usize
     while let Some(span) = over(to) {
         to = (span.end() - context).min(held.len());
         if to == held.len() {
-            break;
+            // It may go on. It waits as a whole if that is not too long, else its part goes as a part.
+            let start = span.start().saturating_sub(context);
+            let waiting = held.get(start..).unwrap_or_default().chars().count();
+            return if start > 0 && waiting <= HELD_CHARS_MAX { start } else { to };
         }
     }
     held.ceil_char_boundary(to)

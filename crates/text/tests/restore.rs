@@ -139,7 +139,9 @@ fn fragment() -> impl Strategy<Value = String> {
             "[NAME_1]", "[NAME_", "1]", "[name_2]", "[TEXT_1]", "[DATE_1", "NAME_1", "[[", "Dr. ", "Mary Johnson", "Adrian",
             "Alba", "Alden", "Abernethy", "Blackwood", "John D.", "04/12/2023", "555-123-4567", "MRN 12345678", "April 3",
             "5/2", "St. Mary's Hospital", "Boston", "123-45-6789", "a@b.org", "_x@y.org", "92 years old", "Linda", "Zelda",
-            "(212) 555-0142", "example.org", "10.0.0.1", "é", "\u{301}", "\n", "J. Smith", "SMITH, John",
+            "(212) 555-0142", "example.org", "10.0.0.1", "é", "\u{301}", "\n", "J. Smith", "SMITH, John", "Baltimore, MD ",
+            "seen on ", "St. Luke's Hospital, Boston, MA ", "on", "MRN: AB-123456", " 12 Elm Street, Springfield", "Dr. Okafor at ",
+            "https://portal.example.net/pppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp", "D", "May 3", "lives in ",
         ]).prop_map(str::to_owned),
     ]
 }

@@ -5,6 +5,7 @@
 //! cargo run --release -p text --example phi_figures -- sets       # trained without the set that is judged
 //! cargo run --release -p text --example phi_figures -- shipped [SUFFIX]   # the weights in the repository
 //! cargo run --release -p text --example phi_figures -- curve      # recall against alarms over the threshold
+//! cargo run --release -p text --example phi_figures -- stream    # gold values that a stream of 4 bytes lets out
 //! cargo run --release -p text --example phi_figures -- speed     # megabytes a second, start, memory
 //! ```
 //! A gold span counts as covered when all its bytes are inside findings; a text leaks when one gold byte is not. A text
@@ -153,6 +154,33 @@ fn curve() {
     }
 }
 
+/// Gold values of at least five bytes that stand in the masked text, masked whole and in pieces of four bytes.
+fn stream() {
+    use text::mask::{Session, Style};
+    for set in JUDGED {
+        let (mut values, mut whole, mut pieces) = (0, 0, 0);
+        for row in rows(set, "open") {
+            let found = text::phi::find(&row.text);
+            let at_once = Session::new([1; 32], Style::Placeholder).mask(&row.text, &found).text;
+            let mut masker = text::stream::StreamMasker::new(Session::new([1; 32], Style::Placeholder));
+            let mut out = String::new();
+            for piece in row.text.as_bytes().chunks(4) {
+                out += &masker.push_bytes(piece).expect("a text");
+            }
+            out += &masker.finish().expect("a text").0;
+            for (start, end, kind) in &row.gold {
+                let value = &row.text[*start..*end];
+                if value.len() >= 5 && !outside_the_rule(set, kind, value) {
+                    values += 1;
+                    whole += usize::from(at_once.contains(value));
+                    pieces += usize::from(out.contains(value));
+                }
+            }
+        }
+        println!("{set:32} values {values:5} out when whole {whole:3}, in pieces {pieces:3}");
+    }
+}
+
 fn one_set(set: &str, model: &Weights, sensitivity: Sensitivity, suffix: &str, show: bool) -> Count {
     let (mut count, mut finder) = (Count::default(), Finder::new(model, sensitivity));
     rows(set, suffix).iter().for_each(|row| judge(set, row, &mut finder, show, &mut count));
@@ -200,6 +228,7 @@ fn main() {
             }
         }
         "speed" => speed(),
+        "stream" => stream(),
         "curve" => curve(),
         _ => {
             let suffix = if extra.is_empty() || extra == "show" { "open" } else { &extra };

@@ -59,6 +59,17 @@ pub enum Style {
     Surrogate,
 }
 
+/// What stands after a part of a text that is masked by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing: the text ends.
+    End,
+    /// This character.
+    Is(char),
+    /// What has not come yet.
+    Unknown,
+}
+
 /// What an action did to a text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -141,7 +152,7 @@ impl Session {
 
     /// Replaces what was found in `text`. Spans beyond its end or inside a character are widened or cut to it.
     pub fn mask(&mut self, text: &str, found: &[Identifier]) -> Masked {
-        self.mask_after("", text, found, None)
+        self.mask_after("", text, found, Next::End)
     }
 
     /// Puts the originals back into a text: a reply, or what [`Self::mask`] gave.
@@ -159,7 +170,7 @@ impl Session {
         before: &str,
         text: &str,
         found: &[Identifier],
-        next: Option<char>,
+        next: Next,
     ) -> Masked {
         let known = self.table.len();
         if self.style == Style::Surrogate {
@@ -328,12 +339,23 @@ impl Session {
         masked: &Masked,
         pieces: &mut Vec<Piece>,
         known: usize,
-        next: Option<char>,
+        next: Next,
     ) -> bool {
-        let joined = [before, masked.text.as_str(), &next.map(String::from).unwrap_or_default()].concat();
         let offset = before.len();
         let inside = masked.text.len() + offset;
-        let matches = self.table.matches(&joined, 0);
+        let joined = |next: &str| [before, masked.text.as_str(), next].concat();
+        let mut next_char = [0u8; 4];
+        // What has not come yet may go on with a word or end one: what is meant must be read before a letter, too, and
+        // what is not meant must not be read before a mark either.
+        let (strict, loose) = match next {
+            Next::End => ("", ""),
+            Next::Is(c) => {
+                let c: &str = c.encode_utf8(&mut next_char);
+                (c, c)
+            }
+            Next::Unknown => ("a", ""),
+        };
+        let matches = self.table.matches(&joined(strict), 0);
         let read = |change: &Change| {
             let wanted = (change.replacement.start() + offset, change.replacement.len());
             matches.iter().any(|(at, length, _)| (*at, *length) == wanted)
@@ -343,6 +365,7 @@ impl Session {
             self.give_placeholder(text, pieces, at, piece, known);
             return true;
         }
+        let matches = if strict == loose { matches } else { self.table.matches(&joined(loose), 0) };
         let meant = |at: usize, length: usize| {
             masked
                 .changes

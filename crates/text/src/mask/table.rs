@@ -35,8 +35,8 @@ pub(crate) struct Table {
     entries: Vec<Entry>,
     by_original: BTreeMap<[u8; 32], usize>,
     by_shown: BTreeMap<String, usize>,
-    /// First bytes of stand-ins, so that most places of a text are passed over.
-    first: Vec<u8>,
+    /// First bytes of placeholders and stand-ins as bits, so that most places of a text are passed over.
+    first: [u64; 4],
     /// Lengths of stand-ins in bytes, longest first.
     lengths: Vec<usize>,
 }
@@ -80,14 +80,19 @@ impl Table {
 
     fn show(&mut self, index: usize, shown: &str) {
         self.by_shown.insert(shown.to_owned(), index);
-        if let Some(first) = shown.bytes().next().filter(|b| *b != b'[') {
-            if let Err(at) = self.first.binary_search(&first) {
-                self.first.insert(at, first);
-            }
-            if let Err(at) = self.lengths.binary_search_by(|l| shown.len().cmp(l)) {
-                self.lengths.insert(at, shown.len());
-            }
+        let Some(first) = shown.bytes().next() else { return };
+        if let Some(bits) = self.first.get_mut(usize::from(first >> 6)) {
+            *bits |= 1 << (first & 63);
         }
+        if first != b'['
+            && let Err(at) = self.lengths.binary_search_by(|l| shown.len().cmp(l))
+        {
+            self.lengths.insert(at, shown.len());
+        }
+    }
+
+    fn may_begin(&self, byte: u8) -> bool {
+        self.first.get(usize::from(byte >> 6)).is_some_and(|bits| bits >> (byte & 63) & 1 == 1)
     }
 
     /// Shows another text for an entry that nobody has seen yet.
@@ -105,7 +110,7 @@ impl Table {
         if first == b'[' {
             return self.read_placeholder(rest, open);
         }
-        if self.first.binary_search(&first).is_err() || text.get(..at).is_some_and(ends_in_word) {
+        if !self.may_begin(first) || text.get(..at).is_some_and(ends_in_word) {
             return Reading::Nothing;
         }
         let longer =
@@ -139,12 +144,16 @@ impl Table {
     pub(super) fn matches(&self, text: &str, from: usize) -> Vec<(usize, usize, usize)> {
         let mut out = Vec::new();
         let mut at = from;
-        while let Some(c) = text.get(at..).and_then(|t| t.chars().next()) {
+        // What is shown begins with the first byte of a character, so bytes can be looked at one by one.
+        while let Some(skip) =
+            text.as_bytes().get(at..).and_then(|t| t.iter().position(|b| self.may_begin(*b)))
+        {
+            at += skip;
             if let Reading::Entry(index, length) = self.read(text, at, false) {
                 out.push((at, length, index));
                 at += length;
             } else {
-                at += c.len_utf8();
+                at += 1;
             }
         }
         out

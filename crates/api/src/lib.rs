@@ -10,6 +10,9 @@ mod problem;
 mod receipt;
 mod rest;
 mod serve;
+mod talk;
+mod talk_error;
+mod talk_receipt;
 
 pub use body::{BodyError, BoundedBody};
 pub use grpc::grpc;

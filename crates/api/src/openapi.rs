@@ -34,7 +34,19 @@ const fn ask(path: &'static str, summary: &'static str) -> Route {
     }
 }
 
-const ROUTES: [Route; 14] = [
+/// An address of language models. Bodies are OpenAI's own; what this program adds stands in `asepsis`.
+const fn talk(path: &'static str, summary: &'static str) -> Route {
+    Route {
+        method: "post",
+        path,
+        summary,
+        key: Key::Needed,
+        body: Some("LanguageRequest"),
+        answer: "LanguageAnswer",
+    }
+}
+
+const ROUTES: [Route; 21] = [
     read("/v2", "Server metadata", Key::NotNeeded, "ServerMetadata"),
     read("/v2/health/live", "Whether the server runs", Key::NotNeeded, "Live"),
     read(
@@ -64,6 +76,16 @@ const ROUTES: [Route; 14] = [
     read("/metrics", "Counters and histograms for Prometheus", Key::Needed, "text"),
     read("/openapi.json", "This document", Key::NotNeeded, "object"),
     read("/v2/", "Server metadata", Key::NotNeeded, "ServerMetadata"),
+    talk(
+        "/v1/chat/completions",
+        "Talk with a language model, whole or as a stream of events; OpenAI's protocol",
+    ),
+    talk("/v1/responses", "Talk with a language model by OpenAI's newer protocol"),
+    talk("/v1/embeddings", "Vectors of texts"),
+    read("/v1/models", "Language models that this key may ask", Key::Needed, "object"),
+    read("/v1/models/{model}", "One of them", Key::Needed, "object"),
+    talk("/openai/deployments/{system}/chat/completions", "As Azure's clients ask"),
+    talk("/openai/deployments/{system}/embeddings", "As Azure's clients ask"),
 ];
 
 /// The document, pretty-printed with a line feed at its end.
@@ -80,8 +102,8 @@ pub fn openapi() -> String {
         "info": {
             "title": "Asepsis gateway",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Open Inference Protocol v2 in front of guarded, audited models. Every answer carries a receipt; \
-                every refusal is problem+json with a stable code.",
+            "description": "Open Inference Protocol v2 and OpenAI's protocol in front of guarded, audited models. Every answer carries a receipt; \
+                every refusal has a stable code: problem+json under /v2, an `error` object under /v1 and /openai.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" }
         },
         "paths": paths,
@@ -103,7 +125,7 @@ pub fn openapi() -> String {
 }
 
 fn operation(route: &Route) -> Value {
-    let parameters: Vec<Value> = ["system", "version"]
+    let parameters: Vec<Value> = ["system", "version", "model"]
         .iter()
         .filter(|name| route.path.contains(&format!("{{{name}}}")))
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
@@ -129,13 +151,15 @@ fn operation(route: &Route) -> Value {
     if let Some(body) = route.body {
         fields.insert(
             "requestBody".to_owned(),
-            json!({ "required": true, "content": {
+            json!({ "required": true, "content": if body == "LanguageRequest" {
+                json!({ "application/json": { "schema": reference(body) } })
+            } else { json!({
                 "application/json": { "schema": reference(body) },
                 "application/octet-stream": { "schema": {
                     "type": "string", "format": "binary",
                     "description": "JSON, then the binary tensors; `Inference-Header-Content-Length` is the length of the JSON"
                 } }
-            } }),
+            }) } }),
         );
     }
     operation
@@ -207,6 +231,22 @@ fn schemas() -> Value {
                 "asepsis_model": { "type": "string", "description": "content digest of the model that answered" },
                 "asepsis_advice": { "type": "string", "enum": ["use", "use with care", "do not use"] },
                 "asepsis_verdicts": { "type": "string", "description": "JSON text: guard instance → what it said" }
+            }))
+        })),
+        "LanguageRequest": object(&["model"], json!({
+            "model": { "type": "string", "description": "SYSTEM or SYSTEM/MODEL" },
+            "stream": { "type": "boolean" }, "messages": { "type": "array" }, "input": {}
+        })),
+        "LanguageAnswer": object(&["asepsis"], json!({
+            "asepsis": object(&["receipt", "model", "advice", "verdicts"], json!({
+                "receipt": { "type": "string", "description": "position of the closing entry in the ledger" },
+                "model": { "type": "string", "description": "digest of the server's address and the model's name there" },
+                "advice": { "type": "string", "enum": ["use", "use with care", "do not use"] },
+                "verdicts": verdicts.clone(),
+                "notes": list(object(&["check", "place", "start", "end", "severity", "message"], json!({
+                    "check": text(), "place": text(), "start": { "type": "integer" }, "end": { "type": "integer" },
+                    "severity": text(), "message": text()
+                })))
             }))
         })),
         "Problem": object(&["type", "title", "status", "detail", "code", "what_to_do", "error"], json!({

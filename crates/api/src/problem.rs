@@ -17,7 +17,7 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 /// The HTTP status of a refusal.
 pub const fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::Malformed { .. } => StatusCode::BAD_REQUEST,
+        Refusal::Malformed { .. } | Refusal::UpstreamDeclined { .. } => StatusCode::BAD_REQUEST,
         Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::UnknownSystem { .. } | Refusal::UnknownVersion { .. } | Refusal::NoSuchAddress => {
@@ -25,7 +25,9 @@ pub const fn status(refusal: &Refusal) -> StatusCode {
         }
         Refusal::NoKey | Refusal::BadKey | Refusal::ExpiredKey => StatusCode::UNAUTHORIZED,
         Refusal::NotAllowed { .. } | Refusal::Quarantined { .. } => StatusCode::FORBIDDEN,
-        Refusal::RateLimited { .. } | Refusal::BudgetUsedUp { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::RateLimited { .. } | Refusal::BudgetUsedUp { .. } | Refusal::TokensUsedUp { .. } => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         Refusal::Blocked { .. } | Refusal::Withheld { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::ModelFailed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         Refusal::UpstreamUnreachable { .. } | Refusal::UpstreamBadReply { .. } => StatusCode::BAD_GATEWAY,
@@ -44,14 +46,17 @@ pub const fn status(refusal: &Refusal) -> StatusCode {
 /// The gRPC code of a refusal.
 pub const fn grpc_code(refusal: &Refusal) -> Code {
     match refusal {
-        Refusal::Malformed { .. } | Refusal::UnsupportedMediaType { .. } => Code::InvalidArgument,
+        Refusal::Malformed { .. }
+        | Refusal::UnsupportedMediaType { .. }
+        | Refusal::UpstreamDeclined { .. } => Code::InvalidArgument,
         Refusal::UnknownSystem { .. } | Refusal::UnknownVersion { .. } => Code::NotFound,
         Refusal::NoSuchAddress | Refusal::MethodNotAllowed { .. } => Code::Unimplemented,
         Refusal::NoKey | Refusal::BadKey | Refusal::ExpiredKey => Code::Unauthenticated,
         Refusal::NotAllowed { .. } | Refusal::Quarantined { .. } => Code::PermissionDenied,
-        Refusal::TooLarge { .. } | Refusal::RateLimited { .. } | Refusal::BudgetUsedUp { .. } => {
-            Code::ResourceExhausted
-        }
+        Refusal::TooLarge { .. }
+        | Refusal::RateLimited { .. }
+        | Refusal::BudgetUsedUp { .. }
+        | Refusal::TokensUsedUp { .. } => Code::ResourceExhausted,
         Refusal::GateShut { .. }
         | Refusal::Suspended { .. }
         | Refusal::Blocked { .. }

@@ -51,6 +51,7 @@ pub fn router(gateway: Arc<Gateway>, settings: Settings) -> Router {
         .route("/healthz", get(live))
         .route("/readyz", get(readyz))
         .route("/openapi.json", get(document))
+        .merge(crate::talk::routes())
         .fallback(no_such_address)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(Shared { gateway, settings })
@@ -63,13 +64,14 @@ struct Address {
     version: Option<String>,
 }
 
-/// The key in `Authorization: Bearer` or `X-API-Key`; the former wins.
+/// The key in `Authorization: Bearer`, `X-API-Key` or, as clients of Azure send it, `api-key`; the first wins.
 pub(crate) fn credential(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| {
         let (scheme, key) = v.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
-    bearer.or_else(|| headers.get("x-api-key")?.to_str().ok())
+    let named = |name: &str| headers.get(name)?.to_str().ok();
+    bearer.or_else(|| named("x-api-key")).or_else(|| named("api-key"))
 }
 
 /// What the server says of itself. Shared with gRPC.
@@ -186,7 +188,7 @@ async fn infer(
 }
 
 /// Looks at what the headers say of the body; returns the length of its JSON part.
-fn check_head(headers: &HeaderMap, bytes_max: usize) -> Result<Option<usize>, Refusal> {
+pub(crate) fn check_head(headers: &HeaderMap, bytes_max: usize) -> Result<Option<usize>, Refusal> {
     let text = |name: &http::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     if let Some(encoding) = text(&CONTENT_ENCODING)
         && encoding != "identity"
@@ -213,7 +215,7 @@ fn check_head(headers: &HeaderMap, bytes_max: usize) -> Result<Option<usize>, Re
     })
 }
 
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
@@ -221,7 +223,7 @@ fn too_large(bytes_max: usize) -> Refusal {
     Refusal::TooLarge { detail: format!("the body is above {bytes_max} bytes; split the batch") }
 }
 
-async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
     to_bytes(body, bytes_max).await.map_err(|error| match BodyError::under(&error) {
         Some(BodyError::TooSlow { ms_max }) => Refusal::TooSlow { limit_ms: ms_max },
         Some(BodyError::Broken) => {

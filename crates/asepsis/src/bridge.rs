@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use app::config::LanguageSettings;
 use app::scorer::Scorer;
 use app::serving::{self, Loaded, Permission};
 use app::{AppError, Hospital};
-use detect::History;
+use detect::{History, TextGuards};
 use domain::{Digest, SystemId};
-use gateway::{Backend, Budget, LocalModel, Served, ServingState, Snapshot, Version, VersionParts};
+use gateway::{
+    Backend, Budget, LanguageParts, LanguageServed, LanguageState, LanguageVersion, LocalModel, Served,
+    ServedUpstream, ServingState, Snapshot, Version, VersionParts,
+};
+use upstream::Language;
 
 /// A version and what it was made of.
 type Made = (Arc<Loaded>, Arc<Version>);
@@ -18,6 +23,7 @@ type Made = (Arc<Loaded>, Arc<Version>);
 pub struct Memories {
     histories: Mutex<BTreeMap<(SystemId, Digest), Arc<History>>>,
     versions: Mutex<BTreeMap<SystemId, Made>>,
+    language: Mutex<BTreeMap<SystemId, (Digest, Arc<LanguageVersion>)>>,
 }
 
 impl Memories {
@@ -40,6 +46,27 @@ impl Memories {
     fn keep_version(&self, id: &SystemId, loaded: &Arc<Loaded>, version: &Arc<Version>) {
         let mut all = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(id.clone(), (Arc::clone(loaded), Arc::clone(version)));
+    }
+
+    /// The language model as it is configured; the same one, with its connections, as long as nothing in its configuration changed.
+    fn language(&self, system: &LanguageSettings) -> Result<Arc<LanguageVersion>, AppError> {
+        let mut all = self.language.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, version)) = all.get(&system.id).filter(|(of, _)| *of == system.digest) {
+            return Ok(Arc::clone(version));
+        }
+        let mut upstreams = Vec::with_capacity(system.upstreams.len());
+        for (config, model) in &system.upstreams {
+            let server = Language::connect(config.clone()).map_err(|e| AppError::Upstream(e.to_string()))?;
+            upstreams.push(ServedUpstream { server: Arc::new(server), model: model.clone() });
+        }
+        let version = Arc::new(LanguageVersion::new(LanguageParts {
+            models: system.models.clone(),
+            upstreams,
+            guards: Arc::new(TextGuards::build(&system.guards, system.hold_back)),
+            stored: system.stored,
+        }));
+        all.insert(system.id.clone(), (system.digest, Arc::clone(&version)));
+        Ok(version)
     }
 
     /// Saves everything that is remembered.
@@ -68,6 +95,8 @@ pub async fn snapshot(hospital: &Hospital, memories: &Memories) -> Result<Snapsh
     snapshot.limits.exchange_ms_max = limits.exchange_ms_max;
     snapshot.limits.open_exchanges_max = limits.concurrency_max as u64;
     snapshot.limits.wire.body_bytes = limits.body_bytes_max;
+    snapshot.limits.text.body_bytes = limits.body_bytes_max;
+    snapshot.limits.tokens_per_day = limits.client_tokens_per_day;
     snapshot.budget = Budget {
         requests_per_s: f64::from(limits.client_requests_per_second),
         burst: limits.client_burst,
@@ -86,6 +115,14 @@ pub async fn snapshot(hospital: &Hospital, memories: &Memories) -> Result<Snapsh
         snapshot
             .systems
             .insert(id.clone(), Arc::new(Served { id: id.clone(), title: system.title.clone(), state }));
+    }
+    for (id, system) in &settings.language {
+        let state = match hospital.suspension(id).await? {
+            Some((by, reason)) => LanguageState::Suspended { by, reason },
+            None => LanguageState::Open(memories.language(system)?),
+        };
+        let served = LanguageServed { id: id.clone(), title: system.title.clone(), state };
+        snapshot.language.insert(id.clone(), Arc::new(served));
     }
     Ok(snapshot)
 }

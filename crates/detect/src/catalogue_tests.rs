@@ -37,7 +37,8 @@ fn every_atlas_id_exists_in_the_framework_data() {
 #[test]
 fn every_file_that_holds_an_entry_is_listed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let with_entry = std::fs::read_dir(folder).unwrap().filter(|f| {
+    let both = [folder.clone(), folder.join("text")].map(|f| std::fs::read_dir(f).unwrap());
+    let with_entry = both.into_iter().flatten().filter(|f| {
         let path = f.as_ref().unwrap().path();
         path.extension().is_some_and(|e| e == "rs")
             && std::fs::read_to_string(path).unwrap().contains("pub static ENTRY = {")

@@ -293,11 +293,16 @@ impl GuardSet {
 }
 
 /// The one gate between a value and its `Screened`.
-fn conclude<T>(value: T, verdicts: Vec<GuardVerdict>) -> Screening<T> {
+pub(crate) fn conclude<T>(value: T, verdicts: Vec<GuardVerdict>) -> Screening<T> {
     if verdicts.iter().any(GuardVerdict::blocks) {
         return Screening::Blocked { verdicts };
     }
     Screening::Passed { screened: Screened::new(value, Passed(())), verdicts }
+}
+
+/// A piece of a stream whose texts went through the guards one by one; what blocks has stopped the stream before.
+pub(crate) fn let_go<T>(value: T) -> Screened<T> {
+    Screened::new(value, Passed(()))
 }
 
 impl<T> Screening<T> {

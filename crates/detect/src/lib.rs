@@ -13,6 +13,7 @@
 //! | G005 `query-similarity` | the row against earlier queries of everybody | fingerprints |
 //! | G006 `extraction` | a client's queries of the day | counts and evidence per client |
 //! | G007 `pixel-noise` | the fine noise of an image | nothing |
+//! | G008 `unread-media` | pictures and files in a conversation | nothing |
 
 mod clinical_range;
 mod evaluate;
@@ -33,6 +34,7 @@ mod screened;
 mod settings;
 mod sketch;
 mod snapshot;
+mod text;
 mod uncertainty;
 
 pub use clinical_range::ClinicalRangeSettings;
@@ -49,6 +51,10 @@ pub use schema::SchemaSettings;
 pub use screened::Screened;
 pub use settings::{Common, Count, GuardSettings, Rate, SettingError};
 pub use snapshot::SnapshotError;
+pub use text::{
+    Blocked, Frame, HoldBack, ImagePolicy, Note, RoleMode, RoleModes, StreamEnd, StreamScreen, Talk,
+    TextGuardSettings, TextGuards, UnreadMediaSettings,
+};
 pub use uncertainty::UncertaintySettings;
 
 pub(crate) use guard_set::Passed;
@@ -62,6 +68,7 @@ pub static ENTRIES: &[&domain::Entry] = &[
     &query_similarity::ENTRY,
     &extraction::ENTRY,
     &pixel_noise::ENTRY,
+    &text::MEDIA,
 ];
 
 #[cfg(test)]

@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::{
-    Advice, ClientId, Clock, Digest, GuardNote, GuardVerdict, InferenceReply, InferenceRequest, Outcome,
-    Record, SystemId,
-};
+use domain::{Advice, ClientId, Clock, Digest, GuardNote, GuardVerdict, Outcome, Record, SystemId};
 use tokio::sync::broadcast;
 
 use crate::entry::{self, Closed, Opened};
@@ -46,7 +43,7 @@ type Rejection = (&'static str, Option<ClientId>, Option<SystemId>);
 pub(crate) struct Audit {
     journal: Arc<dyn Journal>,
     pub(crate) clock: Arc<dyn Clock>,
-    key: DigestKey,
+    pub(crate) key: DigestKey,
     events: broadcast::Sender<Event>,
     pub(crate) metrics: Metrics,
     rejections: Mutex<Rejections>,
@@ -99,22 +96,24 @@ impl Audit {
     pub(crate) fn open(
         &self,
         client: &ClientId,
-        request: &InferenceRequest,
+        system: &SystemId,
+        request: Digest,
+        rows: usize,
         started_us: u64,
     ) -> Result<OpenEntry<'_>, Refusal> {
         let exchange = entry::number().ok_or(Refusal::LedgerUnavailable)?;
-        let rows = u32::try_from(request.rows()).unwrap_or(u32::MAX);
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
         let opened = self.write(&entry::opened(&Opened {
             at: self.clock.now(),
             exchange: &exchange,
             client,
-            system: &request.system,
-            request: self.key.of_tensors(request.inputs.expose()),
+            system,
+            request,
             rows,
         }))?;
         let counted = Some(Counted::new(&self.metrics.open_exchanges));
         let receipt = AuditReceipt { index: opened.index };
-        let (client, system) = (client.clone(), request.system.clone());
+        let (client, system) = (client.clone(), system.clone());
         Ok(OpenEntry {
             audit: self,
             receipt,
@@ -241,13 +240,21 @@ impl<'a> OpenEntry<'a> {
         &self.receipt
     }
 
+    /// Waits until the opening entry is durable: before the first piece of a stream leaves.
+    pub(crate) async fn opened(&mut self) -> Result<(), Refusal> {
+        match self.opened.take() {
+            Some(opened) => self.audit.noted(opened.durable.await),
+            None => Ok(()),
+        }
+    }
+
     /// Writes the closing entry. The event goes out when what comes back is dropped, so that it knows the commit wait.
     pub(crate) fn close(
         &mut self,
         verdicts: &[GuardVerdict],
         model: Option<Digest>,
         model_us: u64,
-        result: Result<&InferenceReply, &Refusal>,
+        result: Result<Digest, &Refusal>,
     ) -> Result<Announcement<'a>, Refusal> {
         let mut announcement = self.write(verdicts, model, model_us, result)?;
         self.closed = true;
@@ -261,7 +268,7 @@ impl<'a> OpenEntry<'a> {
         verdicts: &[GuardVerdict],
         model: Option<Digest>,
         model_us: u64,
-        result: Result<&InferenceReply, &Refusal>,
+        result: Result<Digest, &Refusal>,
     ) -> Result<Announcement<'a>, Refusal> {
         let audit = self.audit;
         let advice = if result.is_ok() { Advice::from_verdicts(verdicts) } else { Advice::DoNotUse };
@@ -274,7 +281,7 @@ impl<'a> OpenEntry<'a> {
             exchange: &self.exchange,
             opened: self.receipt.index(),
             model,
-            reply: result.ok().map(|reply| audit.key.of_tensors(reply.outputs.expose())),
+            reply: result.ok(),
             refused,
             advice,
             guards: &guards,

@@ -83,6 +83,15 @@ impl Meters {
         Ok(())
     }
 
+    /// Counts rows that were used without having been asked for first: what a reply turned out to cost.
+    pub(crate) fn charge(&self, client: &ClientId, rows: u64) {
+        let meter = self.meter(client);
+        let mut slot = meter.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(meter) = slot.as_mut() {
+            meter.rows = meter.rows.saturating_add(rows);
+        }
+    }
+
     /// What has been used.
     pub(crate) fn usage(&self) -> Vec<BudgetUsage> {
         let meters = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -8,11 +8,13 @@ use std::time::Duration;
 use access::{Action, AuthError, Principal, Resource};
 use arc_swap::ArcSwap;
 use detect::Screened;
-use domain::{ClientId, Clock, InferenceReply, InferenceRequest, Phi, Receipt, SystemId, Tensor};
+use domain::{
+    ClientId, Clock, Digest, GuardVerdict, InferenceReply, InferenceRequest, Phi, Receipt, SystemId, Tensor,
+};
 use oip::{Call, RequestedOutput, WireError};
 use tokio::sync::broadcast;
 
-use crate::audit::{Audit, AuditReceipt, Conclusion, OpenEntry};
+use crate::audit::{Announcement, Audit, AuditReceipt, Conclusion, OpenEntry};
 use crate::budget::{Meters, Now};
 use crate::refusal::cut;
 use crate::screen::Screener;
@@ -37,9 +39,11 @@ pub struct Parts {
 
 /// The data plane.
 pub struct Gateway {
-    audit: Audit,
-    snapshot: ArcSwap<Snapshot>,
-    meters: Meters,
+    pub(crate) audit: Audit,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) meters: Meters,
+    /// Tokens of language models.
+    pub(crate) tokens: Meters,
 }
 
 /// A request as it arrives, before its body is looked at.
@@ -148,8 +152,9 @@ impl Gateway {
         let grant = self
             .authorise(&snapshot, caller, &request, &wishes, &arrival)
             .map_err(|r| turned_away(r, known))?;
-        let entry =
-            self.audit.open(&grant.client, &request, started_us).map_err(|r| turned_away(r, known))?;
+        let asked = self.audit.key.of_tensors(request.inputs.expose());
+        let entry = self.audit.open(&grant.client, &grant.system, asked, request.rows(), started_us);
+        let entry = entry.map_err(|r| turned_away(r, known))?;
 
         // The exchange is open: from here on, whatever happens is closed in the ledger.
         let id = request.id.clone();
@@ -199,18 +204,9 @@ impl Gateway {
         answered: impl FnOnce(Screened<InferenceReply>, Receipt) -> R,
     ) -> Result<R, Box<Refused>> {
         let Conclusion { verdicts, model, model_us, result } = conclusion;
-        // A full queue passes; an exchange without its closing entry would stay for ever.
-        let mut tries = 0;
-        let mut closed = loop {
-            match entry.close(&verdicts, model, model_us, result.as_ref().map(Screened::get)) {
-                Err(Refusal::Busy { .. }) if tries < CLOSE_TRIES_MAX => {
-                    tries += 1;
-                    // Timers are large: in a box they do not make every exchange's state large.
-                    Box::pin(tokio::time::sleep(CLOSE_PAUSE)).await;
-                }
-                closed => break closed?,
-            }
-        };
+        let key = &self.audit.key;
+        let digest = result.as_ref().map(|reply| key.of_tensors(reply.get().outputs.expose()));
+        let closed = close(&mut entry, &verdicts, model, model_us, digest).await?;
         let (ledger_index, advice) = (closed.index(), closed.advice);
         let outcome = match (result, model) {
             (Ok(reply), Some(model)) => {
@@ -221,17 +217,25 @@ impl Gateway {
                 Err(Box::new(Refused { refusal, ledger_index: Some(ledger_index), model, verdicts }))
             }
         };
+        self.on_disk(closed, limits).await?;
+        outcome
+    }
+
+    /// Waits until the entries are durable. An outcome whose entries are not known to be on the disk goes no further than here.
+    pub(crate) async fn on_disk(
+        &self,
+        mut closed: Announcement<'_>,
+        limits: Limits,
+    ) -> Result<(), Box<Refused>> {
         let waits_from_us = self.audit.clock.monotonic_us();
         let limit = Duration::from_millis(limits.exchange_ms_max);
         let durable = Box::pin(tokio::time::timeout(limit, closed.durable())).await;
         closed.waited(self.audit.clock.monotonic_us().saturating_sub(waits_from_us));
-        // An outcome whose entries are not known to be on the disk goes no further than here.
-        durable.unwrap_or(Err(Refusal::LedgerUnavailable))?;
-        outcome
+        durable.unwrap_or(Err(Refusal::LedgerUnavailable)).map_err(Into::into)
     }
 
     /// Says whose key came with the request.
-    fn authenticate<'s>(
+    pub(crate) fn authenticate<'s>(
         &self,
         snapshot: &'s Snapshot,
         credential: Option<&str>,
@@ -270,18 +274,20 @@ impl Gateway {
     }
 
     /// Counts a refusal before opening. Names of systems that do not exist are a caller's text and are not kept.
-    fn turn_away(
+    pub(crate) fn turn_away(
         &self,
         snapshot: &Snapshot,
         refusal: Refusal,
         client: Option<&ClientId>,
         system: &str,
     ) -> Box<Refused> {
-        self.audit.reject(&refusal, client, snapshot.systems.get(system).map(|s| &s.id));
+        let talks = snapshot.language.get(system).map(|s| &s.id);
+        let known = snapshot.systems.get(system).map(|s| &s.id).or(talks);
+        self.audit.reject(&refusal, client, known);
         Box::new(refusal.into())
     }
 
-    fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now { day: self.audit.clock.now().day(), monotonic_us: self.audit.clock.monotonic_us() }
     }
 }
@@ -295,6 +301,7 @@ impl Gateway {
             audit: Audit::new(journal, clock, &digest_key),
             snapshot: ArcSwap::from_pointee(snapshot),
             meters: Meters::default(),
+            tokens: Meters::default(),
         }
     }
 
@@ -404,6 +411,27 @@ impl Gateway {
     }
 }
 
+/// Writes the closing entry. A full queue passes; an exchange without its closing entry would stay for ever.
+pub(crate) async fn close<'a>(
+    entry: &mut OpenEntry<'a>,
+    verdicts: &[GuardVerdict],
+    model: Option<Digest>,
+    model_us: u64,
+    result: Result<Digest, &Refusal>,
+) -> Result<Announcement<'a>, Refusal> {
+    let mut tries = 0;
+    loop {
+        match entry.close(verdicts, model, model_us, result) {
+            Err(Refusal::Busy { .. }) if tries < CLOSE_TRIES_MAX => {
+                tries += 1;
+                // Timers are large: in a box they do not make every exchange's state large.
+                Box::pin(tokio::time::sleep(CLOSE_PAUSE)).await;
+            }
+            closed => return closed,
+        }
+    }
+}
+
 /// Reads the request, limits first.
 fn parse(
     limits: &Limits,
@@ -427,7 +455,7 @@ fn parse(
 }
 
 /// Asks the policies.
-fn permit(
+pub(crate) fn permit(
     snapshot: &Snapshot,
     caller: &Principal,
     action: Action,

@@ -33,6 +33,11 @@ impl DigestKey {
         self.finish(inner)
     }
 
+    /// A keyed digest of bytes that come in pieces.
+    pub(crate) fn pieces(&self) -> Pieces {
+        Pieces { key: self.clone(), inner: self.inner.clone() }
+    }
+
     /// The keyed digest of named tensors: name, type, shape and elements, each field with its length in front, so that
     /// the same values give the same digest whichever protocol carried them.
     pub fn of_tensors(&self, tensors: &[Tensor]) -> Digest {
@@ -54,6 +59,22 @@ impl DigestKey {
         let mut outer = self.outer.clone();
         outer.update(inner.finish().as_bytes());
         outer.finish()
+    }
+}
+
+/// See [`DigestKey::pieces`].
+pub(crate) struct Pieces {
+    key: DigestKey,
+    inner: Hasher,
+}
+
+impl Pieces {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.inner.update(bytes);
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        self.key.finish(self.inner)
     }
 }
 

@@ -5,6 +5,10 @@
 pub struct Limits {
     /// What a body may hold.
     pub wire: oip::Limits,
+    /// What a body to or from a language model may hold.
+    pub text: openai::Limits,
+    /// Tokens of language models that one client may use in a UTC day. Default 2,000,000: a hundred long conversations.
+    pub tokens_per_day: u64,
     /// Rows in a batch. Default 1,024: a ward's worth of patients.
     pub rows_max: usize,
     /// Time from arrival to answer, milliseconds. Default 10,000.
@@ -17,6 +21,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             wire: oip::Limits::default(),
+            text: openai::Limits::default(),
+            tokens_per_day: 2_000_000,
             rows_max: 1_024,
             exchange_ms_max: 10_000,
             open_exchanges_max: 4_096,

@@ -58,7 +58,7 @@ fn panicked(metrics: &Metrics) -> Refusal {
 }
 
 /// What a failed call is for the caller: without the server's address, which is the hospital's own business.
-fn refusal(system: &SystemId, error: UpstreamError) -> Refusal {
+pub(crate) fn refusal(system: &SystemId, error: UpstreamError) -> Refusal {
     tracing::warn!(%system, %error, "the model server gave no answer");
     let system = system.clone();
     match error {

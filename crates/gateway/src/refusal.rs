@@ -170,6 +170,18 @@ pub enum Refusal {
         /// The limit.
         limit_ms: u64,
     },
+    /// E029: the model server refused the request itself.
+    #[error("the model server refused the request: `{code}`; correct the request")]
+    UpstreamDeclined {
+        /// The server's short word for why.
+        code: String,
+    },
+    /// E030: the day's budget of tokens is used up.
+    #[error("the budget of {tokens_max} tokens a day is used up; it renews at midnight UTC")]
+    TokensUsedUp {
+        /// The budget.
+        tokens_max: u64,
+    },
 }
 
 fn quoted(names: &[String]) -> String {
@@ -208,6 +220,8 @@ impl Refusal {
             Self::NoSuchAddress => &entries::E026,
             Self::MethodNotAllowed { .. } => &entries::E027,
             Self::TooSlow { .. } => &entries::E028,
+            Self::UpstreamDeclined { .. } => &entries::E029,
+            Self::TokensUsedUp { .. } => &entries::E030,
         }
     }
 
@@ -236,7 +250,7 @@ impl Refusal {
             Self::RateLimited { .. } | Self::Busy { .. } => {
                 "wait as long as `Retry-After` says, then try again"
             }
-            Self::BudgetUsedUp { .. } => {
+            Self::BudgetUsedUp { .. } | Self::TokensUsedUp { .. } => {
                 "ask the owner of the system for a larger budget, or wait until midnight UTC"
             }
             Self::GateShut { .. } => {
@@ -262,6 +276,7 @@ impl Refusal {
                 "check address and method in the OpenAPI document"
             }
             Self::TooSlow { .. } => "send the body at once",
+            Self::UpstreamDeclined { .. } => "correct what the model server names, or use another model",
         }
     }
 
@@ -315,7 +330,7 @@ mod tests {
     fn codes_are_unique_and_in_the_list() {
         let mut ids: Vec<_> = crate::ENTRIES.iter().map(|e| e.id).collect();
         ids.dedup();
-        assert_eq!(ids.len(), 28);
+        assert_eq!(ids.len(), 30);
         assert!(crate::ENTRIES.iter().any(|e| e.id == Refusal::LedgerUnavailable.code()));
     }
 

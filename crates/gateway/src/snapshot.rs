@@ -18,6 +18,8 @@ use crate::{Budget, Limits, LocalModel, Metrics};
 pub struct Snapshot {
     /// The systems, served or not.
     pub systems: BTreeMap<SystemId, Arc<Served>>,
+    /// The systems that are language models, by names of their own.
+    pub language: BTreeMap<SystemId, Arc<crate::LanguageServed>>,
     /// The API keys.
     pub keys: KeyTable,
     /// Who may do what.
@@ -37,6 +39,7 @@ impl Snapshot {
     pub fn empty(keys: KeyTable, policies: Arc<Policies>) -> Self {
         Self {
             systems: BTreeMap::new(),
+            language: BTreeMap::new(),
             keys,
             policies,
             limits: Limits::default(),
@@ -53,7 +56,8 @@ impl Snapshot {
 
     /// Whether at least one system can answer.
     pub fn any_open(&self) -> bool {
-        self.systems.values().any(|s| matches!(s.state, ServingState::Open { .. }))
+        let open = self.systems.values().any(|s| matches!(s.state, ServingState::Open { .. }));
+        open || self.language.values().any(|s| s.is_open())
     }
 }
 

@@ -74,6 +74,8 @@ pub struct Chunk {
     deltas: Vec<(Channel, usize)>,
     /// Probabilities of tokens, which repeat the text.
     logprobs: Vec<At>,
+    /// Choices that are over.
+    ended: Vec<u32>,
 }
 
 impl Chunk {
@@ -83,15 +85,17 @@ impl Chunk {
     /// [`WireError`] when it passes a bound or is not an object in JSON.
     pub fn parse(endpoint: Endpoint, data: String, limits: &Limits) -> Result<Self, WireError> {
         let bounds = Limits { body_bytes: limits.event_bytes, text_bytes: limits.event_bytes, ..*limits };
-        let (mut deltas, mut logprobs, mut kind) = (Vec::new(), Vec::new(), ChunkKind::Part);
+        let (mut deltas, mut logprobs, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+        let mut kind = ChunkKind::Part;
         let message = Message::read(data.into_bytes(), &bounds, |walk| {
-            let mut found = Found { deltas: &mut deltas, logprobs: &mut logprobs, kind: &mut kind };
+            let mut found =
+                Found { deltas: &mut deltas, logprobs: &mut logprobs, ended: &mut ended, kind: &mut kind };
             match endpoint {
                 Endpoint::Responses => response_event(walk, &mut found),
                 _ => chat_chunk(walk, &mut found),
             }
         })?;
-        Ok(Self { endpoint, kind, message, deltas, logprobs })
+        Ok(Self { endpoint, kind, message, deltas, logprobs, ended })
     }
 
     /// What it is.
@@ -127,6 +131,16 @@ impl Chunk {
     /// Whether a text was changed.
     pub fn is_changed(&self) -> bool {
         self.message.is_changed()
+    }
+
+    /// The choices that are over with this event.
+    pub fn ended(&self) -> &[u32] {
+        &self.ended
+    }
+
+    /// The name under which an event of a response goes: its type.
+    pub fn event_name(&self) -> String {
+        self.message.text_at(&["type"]).map(Cow::into_owned).unwrap_or_default()
     }
 
     /// Tokens, if this event says.
@@ -184,6 +198,7 @@ impl Chunk {
 struct Found<'f> {
     deltas: &'f mut Vec<(Channel, usize)>,
     logprobs: &'f mut Vec<At>,
+    ended: &'f mut Vec<u32>,
     kind: &'f mut ChunkKind,
 }
 
@@ -239,8 +254,11 @@ fn chat_choice(walk: &mut Walk<'_>, at: At, found: &mut Found<'_>) -> Result<(),
             }
             "logprobs" if walk.kind(value) != Kind::Null => found.logprobs.push(value),
             "finish_reason" => {
-                if walk.kind(value) != Kind::Null && *found.kind == ChunkKind::Part {
-                    *found.kind = ChunkKind::End;
+                if walk.kind(value) != Kind::Null {
+                    found.ended.push(choice);
+                    if *found.kind == ChunkKind::Part {
+                        *found.kind = ChunkKind::End;
+                    }
                 }
             }
             _ => walk.field(&key, value, Role::Other, place.inner("other"))?,
@@ -335,7 +353,11 @@ mod tests {
     fn a_chunk_says_what_it_adds_to() {
         let data = r#"{"id":"c","object":"chat.completion.chunk","created":7,"model":"m","choices":[{"index":1,"delta":{"role":"assistant","content":"Hel","tool_calls":[{"index":2,"id":"call_9","function":{"name":"f","arguments":"{\"a"}}]},"logprobs":{"content":[{"token":"Hel"}]},"finish_reason":null}]}"#;
         let mut chunk = read(Endpoint::Chat, data);
-        let said: Vec<_> = chunk.deltas().iter().map(|(c, n)| (c.place().to_string(), chunk.text(*n).into_owned())).collect();
+        let said: Vec<_> = chunk
+            .deltas()
+            .iter()
+            .map(|(c, n)| (c.place().to_string(), chunk.text(*n).into_owned()))
+            .collect();
         assert_eq!(said[0], ("choices[1].content".to_owned(), "Hel".to_owned()));
         assert_eq!(said[1], ("choices[1].arguments[2]".to_owned(), "{\"a".to_owned()));
         assert_eq!(chunk.wholes().map(|n| chunk.text(n).into_owned()).collect::<Vec<_>>(), ["f"]);
@@ -343,10 +365,19 @@ mod tests {
         let piece = chunk.deltas()[0].1;
         chunk.set_text(piece, String::new());
         let written = String::from_utf8(chunk.write(None)).unwrap();
-        assert_eq!(written, data.replace("\"content\":\"Hel\"", "\"content\":\"\"").replace(r#"{"content":[{"token":"Hel"}]}"#, "null"));
+        assert_eq!(
+            written,
+            data.replace("\"content\":\"Hel\"", "\"content\":\"\"")
+                .replace(r#"{"content":[{"token":"Hel"}]}"#, "null")
+        );
         let added = String::from_utf8(chunk.adding(chunk.deltas()[1].0, "\"}")).unwrap();
         let delta = r#"{"tool_calls":[{"index":2,"function":{"arguments":"\"}"}}]}"#;
-        assert_eq!(added, format!(r#"{{"id":"c","object":"chat.completion.chunk","created":7,"model":"m","choices":[{{"index":1,"delta":{delta},"finish_reason":null}}]}}"#));
+        assert_eq!(
+            added,
+            format!(
+                r#"{{"id":"c","object":"chat.completion.chunk","created":7,"model":"m","choices":[{{"index":1,"delta":{delta},"finish_reason":null}}]}}"#
+            )
+        );
     }
 
     #[test]
@@ -356,17 +387,26 @@ mod tests {
         let tokens = read(Endpoint::Chat, r#"{"choices":[],"usage":{"total_tokens":5}}"#);
         assert_eq!((tokens.kind(), tokens.usage()), (ChunkKind::End, Some(Usage { total: 5 })));
         assert_eq!(read(Endpoint::Chat, r#"{"error":{"message":"x"}}"#).kind(), ChunkKind::Failed);
-        assert_eq!(read(Endpoint::Responses, r#"{"type":"response.failed","response":{}}"#).kind(), ChunkKind::Failed);
+        assert_eq!(
+            read(Endpoint::Responses, r#"{"type":"response.failed","response":{}}"#).kind(),
+            ChunkKind::Failed
+        );
     }
 
     #[test]
     fn the_events_of_a_response_grow_and_repeat() {
-        let delta = read(Endpoint::Responses, r#"{"type":"response.output_text.delta","item_id":"i","output_index":0,"content_index":1,"delta":"Hi","sequence_number":4}"#);
+        let delta = read(
+            Endpoint::Responses,
+            r#"{"type":"response.output_text.delta","item_id":"i","output_index":0,"content_index":1,"delta":"Hi","sequence_number":4}"#,
+        );
         let channel = delta.deltas()[0].0;
         assert_eq!((channel.field, channel.part), (Field::Content, 1));
         let added = String::from_utf8(delta.adding(channel, "!")).unwrap();
         assert!(added.contains(r#""item_id":"i""#) && added.contains(r#""delta":"!""#));
-        let whole = read(Endpoint::Responses, r#"{"type":"response.completed","response":{"id":"r","output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"Hi!"}]}],"usage":{"total_tokens":9}}}"#);
+        let whole = read(
+            Endpoint::Responses,
+            r#"{"type":"response.completed","response":{"id":"r","output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"Hi!"}]}],"usage":{"total_tokens":9}}}"#,
+        );
         assert_eq!(whole.wholes().map(|n| whole.text(n).into_owned()).collect::<Vec<_>>(), ["Hi!"]);
         let written = String::from_utf8(whole.write(Some("{}"))).unwrap();
         assert!(written.ends_with(r#""usage":{"total_tokens":9},"asepsis":{}}}"#), "{written}");

@@ -331,7 +331,10 @@ impl Scanner<'_> {
         }
         self.at += 1;
         if self.at - start > self.limits.text_bytes {
-            return Err(WireError::Limit { what: "the length of a text in bytes", max: self.limits.text_bytes });
+            return Err(WireError::Limit {
+                what: "the length of a text in bytes",
+                max: self.limits.text_bytes,
+            });
         }
         Ok(plain)
     }
@@ -435,7 +438,8 @@ fn unescape(inside: &str) -> String {
 
 /// The character of `u….`, and how many bytes it took.
 fn coded(tail: &str) -> (char, usize) {
-    let unit = |at: usize| u32::from_str_radix(tail.get(at..at + 4).unwrap_or_default(), 16).unwrap_or(0xFFFD);
+    let unit =
+        |at: usize| u32::from_str_radix(tail.get(at..at + 4).unwrap_or_default(), 16).unwrap_or(0xFFFD);
     let first = unit(1);
     if (0xD800..0xDC00).contains(&first) {
         let code = 0x1_0000 + ((first - 0xD800) << 10) + unit(7).wrapping_sub(0xDC00).min(0x3FF);
@@ -488,7 +492,20 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_refused_with_its_place() {
-        for text in ["", "{", "{\"a\"}", "[1,]", "01", "1.", "\"\\x\"", "\"\\ud800\"", "\"\n\"", "nul", "1 2", "{'a':1}"] {
+        for text in [
+            "",
+            "{",
+            "{\"a\"}",
+            "[1,]",
+            "01",
+            "1.",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\n\"",
+            "nul",
+            "1 2",
+            "{'a':1}",
+        ] {
             assert!(matches!(parse(text), Err(WireError::NotJson { .. })), "{text}");
         }
     }

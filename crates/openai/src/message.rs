@@ -76,7 +76,8 @@ impl Message {
     /// The body with its changed texts, with `others` (a value and the JSON that takes its place) and with `last` (a key and its JSON)
     /// as the last field of the object `into`.
     pub(crate) fn write(&self, others: &[(At, String)], last: Option<(At, &str, &str)>) -> Vec<u8> {
-        let mut cuts: Vec<(usize, usize, Cow<'_, str>)> = Vec::with_capacity(self.changed.len() + others.len());
+        let mut cuts: Vec<(usize, usize, Cow<'_, str>)> =
+            Vec::with_capacity(self.changed.len() + others.len());
         for (n, text) in &self.changed {
             if let Some(piece) = self.pieces.get(*n) {
                 let node = self.tree.node(piece.at);

@@ -143,7 +143,8 @@ mod tests {
         assert_eq!(reply.usage(), Some(Usage { total: 12 }));
         reply.set_text(0, "Hi \"you\"".to_owned());
         let written = String::from_utf8(reply.write("{}")).unwrap();
-        let expected = body.replace(r"Hi \u00e9", "Hi \\\"you\\\"").replace("1.50 }", "1.50 ,\"asepsis\":{}}");
+        let expected =
+            body.replace(r"Hi \u00e9", "Hi \\\"you\\\"").replace("1.50 }", "1.50 ,\"asepsis\":{}}");
         assert_eq!(written, expected);
     }
 
@@ -155,13 +156,15 @@ mod tests {
 
     #[test]
     fn vectors_are_no_texts() {
-        let reply = read(Endpoint::Embeddings, r#"{"data":[{"embedding":"AAAA","index":0},{"embedding":[0.5,1]}]}"#);
+        let reply =
+            read(Endpoint::Embeddings, r#"{"data":[{"embedding":"AAAA","index":0},{"embedding":[0.5,1]}]}"#);
         assert!(reply.pieces().is_empty());
     }
 
     #[test]
     fn a_reply_without_an_answer_is_none_and_a_refusal_is_one_word() {
-        let body = br#"{"error":{"message":"patient Ada","type":"invalid_request_error","code":null}}"#.to_vec();
+        let body =
+            br#"{"error":{"message":"patient Ada","type":"invalid_request_error","code":null}}"#.to_vec();
         assert!(Reply::parse(Endpoint::Chat, body.clone(), &Limits::default()).is_err());
         let code = upstream_error_code(&body, &Limits::default());
         assert_eq!(code.as_deref(), Some("invalid_request_error"));

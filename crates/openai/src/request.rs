@@ -55,9 +55,7 @@ impl Request {
             return Err(WireError::Field { field: "model", what: "is not a text" });
         }
         let stream = message.is_true(&["stream"]);
-        let present = |key: &str| {
-            message.find(&[key]).is_some_and(|at| message.tree.kind(at) != Kind::Null)
-        };
+        let present = |key: &str| message.find(&[key]).is_some_and(|at| message.tree.kind(at) != Kind::Null);
         let stored = present("previous_response_id") || present("conversation");
         Ok(Self { endpoint, model, stream, stored, message })
     }
@@ -144,7 +142,9 @@ fn root(endpoint: Endpoint, walk: &mut Walk<'_>) -> Result<(), WireError> {
                 asked = true;
                 embedded(walk, value)?;
             }
-            ("prompt", Endpoint::Responses) => asked = walk.everything(value, Role::System, Place::of("prompt")).map(|()| true)?,
+            ("prompt", Endpoint::Responses) => {
+                asked = walk.everything(value, Role::System, Place::of("prompt")).map(|()| true)?
+            }
             ("instructions", _) => walk.everything(value, Role::System, Place::of("instructions"))?,
             ("tools" | "functions" | "response_format" | "text", _) => {
                 walk.everything(value, Role::Definition, Place::of("tools"))?;
@@ -167,7 +167,10 @@ fn messages(walk: &mut Walk<'_>, at: crate::json::At) -> Result<(), WireError> {
     }
     for (n, message) in items.into_iter().enumerate() {
         if walk.kind(message) != Kind::Object {
-            return Err(WireError::Field { field: "messages", what: "holds something that is not a message" });
+            return Err(WireError::Field {
+                field: "messages",
+                what: "holds something that is not a message",
+            });
         }
         walk.message(message, Place::of("messages").item(n), None)?;
     }

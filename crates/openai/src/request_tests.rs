@@ -83,7 +83,10 @@ fn responses_have_instructions_items_and_results_of_tools() {
         ]
     );
     assert!(request.is_stored());
-    assert_eq!(read(Endpoint::Responses, r#"{"model":"m","input":"hi"}"#).unwrap().pieces()[0].role, Role::User);
+    assert_eq!(
+        read(Endpoint::Responses, r#"{"model":"m","input":"hi"}"#).unwrap().pieces()[0].role,
+        Role::User
+    );
 }
 
 #[test]

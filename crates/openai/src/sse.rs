@@ -49,7 +49,10 @@ impl EventReader {
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<Event>) -> Result<(), WireError> {
         self.bytes = self.bytes.saturating_add(bytes.len());
         if self.bytes > self.limits.reply_bytes {
-            return Err(WireError::Limit { what: "the length of the stream in bytes", max: self.limits.reply_bytes });
+            return Err(WireError::Limit {
+                what: "the length of the stream in bytes",
+                max: self.limits.reply_bytes,
+            });
         }
         while !bytes.is_empty() {
             // The line feed of a pair was cut off from its carriage return.
@@ -60,7 +63,10 @@ impl EventReader {
             let end = bytes.iter().position(|b| matches!(b, b'\n' | b'\r'));
             let (piece, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
             if self.line.len() + self.event.data.len() + piece.len() > self.limits.event_bytes {
-                return Err(WireError::Limit { what: "the length of an event in bytes", max: self.limits.event_bytes });
+                return Err(WireError::Limit {
+                    what: "the length of an event in bytes",
+                    max: self.limits.event_bytes,
+                });
             }
             self.line.extend_from_slice(piece);
             bytes = rest;
@@ -143,7 +149,9 @@ mod tests {
 
     #[test]
     fn any_split_gives_the_same_events() {
-        let bytes = "\u{FEFF}: hello\r\nevent: a\rdata: é1\r\ndata:2\n\n\ndata\r\r\nid: 7\ndata:  x\n\ndata: cut".as_bytes();
+        let bytes =
+            "\u{FEFF}: hello\r\nevent: a\rdata: é1\r\ndata:2\n\n\ndata\r\r\nid: 7\ndata:  x\n\ndata: cut"
+                .as_bytes();
         let whole = read(&[bytes]);
         let event = |name: &str, data: &str| Event { name: name.into(), data: data.into() };
         assert_eq!(whole, [event("a", "é1\n2"), event("", ""), event("", " x")]);

@@ -8,22 +8,65 @@ use crate::{Limits, Media, MediaKind, Piece, Place, Role, WireError};
 
 /// Keys whose value is a word of the protocol when it looks like one.
 const WORDS: &[&str] = &[
-    "type", "role", "id", "object", "model", "status", "finish_reason", "tool_call_id", "call_id", "item_id",
-    "detail", "format", "service_tier", "system_fingerprint", "response_id", "effort", "tool_choice", "voice",
-    "encoding_format", "index", "verbosity", "truncation", "prompt_cache_key", "strict", "container_id", "phase",
+    "type",
+    "role",
+    "id",
+    "object",
+    "model",
+    "status",
+    "finish_reason",
+    "tool_call_id",
+    "call_id",
+    "item_id",
+    "detail",
+    "format",
+    "service_tier",
+    "system_fingerprint",
+    "response_id",
+    "effort",
+    "tool_choice",
+    "voice",
+    "encoding_format",
+    "index",
+    "verbosity",
+    "truncation",
+    "prompt_cache_key",
+    "strict",
+    "container_id",
+    "phase",
 ];
 /// Longest word of the protocol.
 const WORD_BYTES_MAX: usize = 128;
 /// Keys whose value is a picture, a sound or a file.
 const PICTURES: &[&str] = &["image_url", "image"];
-const FILES: &[&str] = &["input_audio", "audio", "audio_url", "video_url", "video", "file_data", "file_url", "file_id", "data"];
+const FILES: &[&str] =
+    &["input_audio", "audio", "audio_url", "video_url", "video", "file_data", "file_url", "file_id", "data"];
 /// Keys whose value is opaque on purpose: vectors in base64, reasoning that only its maker reads.
 const OPAQUE: &[&str] = &["embedding", "encrypted_content", "b64_json", "obfuscation"];
 /// Known keys of the objects that say something. A server that reads without regard to case must not be shown another request.
 const KNOWN: &[&str] = &[
-    "messages", "model", "role", "content", "text", "input", "instructions", "tools", "functions", "tool_calls",
-    "function", "arguments", "stream", "type", "output", "prompt", "image_url", "name", "documents", "store",
-    "previous_response_id", "conversation",
+    "messages",
+    "model",
+    "role",
+    "content",
+    "text",
+    "input",
+    "instructions",
+    "tools",
+    "functions",
+    "tool_calls",
+    "function",
+    "arguments",
+    "stream",
+    "type",
+    "output",
+    "prompt",
+    "image_url",
+    "name",
+    "documents",
+    "store",
+    "previous_response_id",
+    "conversation",
 ];
 
 /// A walk under way.
@@ -55,7 +98,10 @@ impl<'a> Walk<'a> {
     pub(crate) fn items(&self, at: At) -> Result<Vec<At>, WireError> {
         let items: Vec<At> = self.tree.items(at).take(self.limits.messages + 1).collect();
         if items.len() > self.limits.messages {
-            return Err(WireError::Limit { what: "the number of messages or items", max: self.limits.messages });
+            return Err(WireError::Limit {
+                what: "the number of messages or items",
+                max: self.limits.messages,
+            });
         }
         Ok(items)
     }
@@ -152,7 +198,9 @@ impl<'a> Walk<'a> {
         if PICTURES.contains(&key) && matches!(kind, Kind::Text(_) | Kind::Object) {
             return self.picture(at, place);
         }
-        if FILES.contains(&key) && (kind == Kind::Object && key != "data" || is_text && self.is_opaque(at, key)) {
+        if FILES.contains(&key)
+            && (kind == Kind::Object && key != "data" || is_text && self.is_opaque(at, key))
+        {
             self.media.push(Media { kind: MediaKind::File, place });
             return Ok(());
         }
@@ -175,7 +223,8 @@ impl<'a> Walk<'a> {
             Kind::Object => self.word(at, "url"),
             _ => self.tree.text(at, self.text),
         };
-        let inline = address.is_some_and(|a| a.get(..11).is_some_and(|a| a.eq_ignore_ascii_case("data:image/")));
+        let inline =
+            address.is_some_and(|a| a.get(..11).is_some_and(|a| a.eq_ignore_ascii_case("data:image/")));
         let kind = if inline { MediaKind::InlineImage } else { MediaKind::LinkedImage };
         self.media.push(Media { kind, place });
         if self.kind(at) == Kind::Object {
@@ -192,7 +241,9 @@ impl<'a> Walk<'a> {
         let raw = self.tree.raw(at, self.text);
         let inside = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
         inside.len() <= WORD_BYTES_MAX
-            && inside.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b'/' | b'#'))
+            && inside
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b'/' | b'#'))
     }
 
     /// Every text inside a value.

@@ -6,7 +6,10 @@ use domain::Phi;
 use oip::WireError;
 
 /// Text that another server wrote about a request. It may repeat the patient's values, so it is not printed.
-pub struct Detail(Phi<String>);
+pub struct Detail {
+    text: Phi<String>,
+    word: bool,
+}
 
 /// Longest text kept of what a server wrote, in bytes.
 const DETAIL_BYTES_MAX: usize = 1_024;
@@ -15,12 +18,22 @@ impl Detail {
     pub(crate) fn new(mut text: String) -> Self {
         let end = (0..=DETAIL_BYTES_MAX).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
         text.truncate(end.min(text.len()));
-        Self(Phi::new(text))
+        Self { text: Phi::new(text), word: false }
+    }
+
+    /// A word of a protocol, which is nobody's data.
+    pub(crate) fn word(word: String) -> Self {
+        Self { word: !word.is_empty(), text: Phi::new(word) }
+    }
+
+    /// The word of a protocol in which the server gave its reason, if it did.
+    pub fn as_word(&self) -> Option<&str> {
+        self.word.then(|| self.text.expose().as_str())
     }
 
     /// The text, for the caller whose patient it is about and for nobody else.
     pub const fn phi(&self) -> &Phi<String> {
-        &self.0
+        &self.text
     }
 }
 

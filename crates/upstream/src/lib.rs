@@ -2,7 +2,7 @@
 //!
 //! [`Remote`] asks a server of the Open Inference Protocol v2, over REST or gRPC. It sends only what the guards have
 //! let through ([`Remote::infer`]) or what is not a patient's ([`Remote::probe`]), and believes nothing of the answer
-//! before its size, shape and addressee are checked. [`Visitor`] plays clients of our own gateway in exercises. [`Outbound`] delivers alerts and fetches published files.
+//! before its size, shape and addressee are checked. [`Language`] asks a language model's server, whole or as a stream. [`Visitor`] plays clients of our own gateway in exercises. [`Outbound`] delivers alerts and fetches published files.
 //!
 //! No message of this crate holds a patient's value, nor a text that another server wrote about a patient's request.
 
@@ -11,6 +11,8 @@ mod config;
 mod download;
 mod error;
 mod grpc;
+mod language;
+mod listening;
 mod outbound;
 mod ranged;
 mod remote;
@@ -24,6 +26,8 @@ pub use circuit::{Circuit, CircuitState};
 pub use config::{Config, Secret, Target, TargetError};
 pub use download::{REDIRECTS_MAX, Wanted};
 pub use error::{Detail, UpstreamError};
+pub use language::{Heard as LanguageHeard, Language, LanguageConfig, Style};
+pub use listening::Listening;
 pub use outbound::{Delivery, Outbound, TRIES_MAX};
 pub use ranged::{Ranged, STRETCH_BYTES_MAX, Signer};
 pub use remote::Remote;

@@ -3,6 +3,7 @@
 //! Reading is all or nothing: a file with one mistake changes nothing, and the message names the line and, for an
 //! unknown key, the nearest known one.
 
+mod language;
 mod nearest;
 mod options;
 mod settings;
@@ -10,6 +11,7 @@ mod signature;
 
 use std::path::{Path, PathBuf};
 
+pub use language::{HoldBackOption, HoldBackWord, Language, LanguageSettings, LanguageUpstream, StyleOption};
 pub(crate) use nearest::{nearest as nearest_name, suggest};
 pub use options::{AcceptanceBounds, Fallback, Limits, Options};
 pub use settings::{

@@ -35,6 +35,9 @@ pub struct Options {
     /// The AI systems.
     #[serde(default, rename = "system")]
     pub systems: Vec<System>,
+    /// The systems that are language models.
+    #[serde(default)]
+    pub language: Vec<super::Language>,
 }
 
 /// Addresses. All on loopback by default: putting them on a network is a decision.
@@ -81,6 +84,8 @@ pub struct Limits {
     pub client_burst: u32,
     /// Rows a day for one client, all systems together; a query budget is what makes extraction expensive.
     pub client_rows_per_day: u64,
+    /// Tokens of language models a day for one client, all systems together: a hundred long conversations.
+    pub client_tokens_per_day: u64,
     /// Largest model file, in bytes.
     pub model_bytes_max: u64,
     /// Largest reference data file, in bytes.
@@ -99,6 +104,7 @@ impl Default for Limits {
             client_requests_per_second: 50,
             client_burst: 100,
             client_rows_per_day: 20_000,
+            client_tokens_per_day: 2_000_000,
             model_bytes_max: 512 << 20,
             reference_bytes_max: 256 << 20,
         }

@@ -40,6 +40,8 @@ pub struct Settings {
     pub people: Vec<PersonSettings>,
     /// Systems by name.
     pub systems: BTreeMap<SystemId, SystemSettings>,
+    /// Language models by name.
+    pub language: BTreeMap<SystemId, super::LanguageSettings>,
     /// Digest of the text.
     pub digest: Digest,
 }
@@ -164,7 +166,7 @@ pub struct SystemSettings {
     pub guards: detect::GuardSettings,
 }
 
-fn wrong(place: impl Into<String>, message: impl std::fmt::Display) -> ConfigError {
+pub(super) fn wrong(place: impl Into<String>, message: impl std::fmt::Display) -> ConfigError {
     ConfigError::Meaning { place: place.into(), message: message.to_string() }
 }
 
@@ -188,7 +190,19 @@ impl Settings {
             }
             systems.insert(system.id.clone(), system);
         }
-        let clients = understand_clients(&options.clients, &systems)?;
+        let mut language = BTreeMap::new();
+        for typed in options.language.into_iter().take(SYSTEMS_MAX) {
+            let system = super::language::understand(typed, base)?;
+            if systems.contains_key(&system.id) || language.contains_key(&system.id) {
+                return Err(wrong(
+                    format!("language {}", system.id),
+                    "declared twice: give each system its own name",
+                ));
+            }
+            language.insert(system.id.clone(), system);
+        }
+        let ids: Vec<&SystemId> = systems.keys().chain(language.keys()).collect();
+        let clients = understand_clients(&options.clients, &ids)?;
         let people = understand_people(&options.people)?;
         if let Some(twice) = people.iter().find(|p| clients.iter().any(|c| c.id == p.id)) {
             return Err(wrong(format!("person {}", twice.id), "a client has the same name: use another"));
@@ -223,6 +237,7 @@ impl Settings {
             clients,
             people,
             systems,
+            language,
             digest: Digest::of(text.as_bytes()),
         })
     }
@@ -258,7 +273,7 @@ fn read_small(path: &Path) -> Result<String, String> {
 }
 
 /// Reads a secret from the environment or from a file, never from the configuration itself.
-fn secret(
+pub(super) fn secret(
     place: &str,
     env: Option<&String>,
     file: Option<&PathBuf>,
@@ -293,7 +308,7 @@ fn understand_webhooks(hooks: &[options::Webhook], base: &Path) -> Result<Vec<We
 
 fn understand_clients(
     clients: &[options::Client],
-    systems: &BTreeMap<SystemId, SystemSettings>,
+    systems: &[&SystemId],
 ) -> Result<Vec<ClientSettings>, ConfigError> {
     let mut out: Vec<ClientSettings> = Vec::new();
     for client in clients {
@@ -305,8 +320,8 @@ fn understand_clients(
         let mut allowed = Vec::new();
         for name in &client.systems {
             let system: SystemId = name.parse().map_err(|e| wrong(&*place, e))?;
-            if !systems.contains_key(&system) {
-                let hint = nearest::nearest(name, systems.keys().map(SystemId::as_str))
+            if !systems.contains(&&system) {
+                let hint = nearest::nearest(name, systems.iter().map(|id| id.as_str()))
                     .map_or_else(String::new, |near| format!(": did you mean `{near}`?"));
                 return Err(wrong(place, format!("there is no system `{name}`{hint}")));
             }

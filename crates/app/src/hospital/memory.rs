@@ -82,7 +82,10 @@ impl Hospital {
     }
 
     /// Who stopped a system and why, if it is stopped.
-    pub(crate) async fn suspension(&self, system: &SystemId) -> Result<Option<(String, String)>, AppError> {
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn suspension(&self, system: &SystemId) -> Result<Option<(String, String)>, AppError> {
         let known = self.db.system_state(system).await.map_err(state)?;
         Ok(known.filter(|s| s.suspended).map(|s| (s.by.to_string(), s.reason)))
     }

@@ -1,0 +1,110 @@
+//! Settings of the text guards: what `[language.guards.NAME]` may say.
+
+use std::collections::BTreeMap;
+
+use domain::GuardMode;
+use openai::Role;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::UnreadMediaSettings;
+use crate::settings::Common;
+
+/// All text guards of one system.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TextGuardSettings {
+    /// Pictures, files and addresses that no guard reads (G008).
+    pub unread_media: UnreadMediaSettings,
+}
+
+impl TextGuardSettings {
+    /// The guards by name, with what they have in common.
+    pub fn modes(&self) -> Vec<(&'static str, Common)> {
+        vec![("unread-media", self.unread_media.common())]
+    }
+}
+
+/// What a guard may do with texts of one role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoleMode {
+    /// Not looked at.
+    Off,
+    /// Written down.
+    Observe,
+    /// Changes the advice.
+    Flag,
+    /// Refuses.
+    Block,
+}
+
+/// Who says a text, as settings name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoleName {
+    /// The application.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+    /// Results of tools.
+    Tool,
+    /// Files and retrieved passages.
+    Document,
+    /// Descriptions of tools.
+    Definition,
+    /// Fields that are not known.
+    Other,
+}
+
+impl From<Role> for RoleName {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::System => Self::System,
+            Role::User => Self::User,
+            Role::Assistant => Self::Assistant,
+            Role::Tool => Self::Tool,
+            Role::Document => Self::Document,
+            Role::Definition => Self::Definition,
+            Role::Other => Self::Other,
+        }
+    }
+}
+
+/// Modes of a guard for single roles; a role that is not named has the guard's own.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RoleModes(BTreeMap<RoleName, RoleMode>);
+
+impl RoleModes {
+    /// The mode for a role; none when texts of that role are not looked at.
+    pub fn of(&self, role: Role, own: GuardMode) -> Option<GuardMode> {
+        match self.0.get(&role.into()) {
+            None => Some(own),
+            Some(RoleMode::Off) => None,
+            Some(RoleMode::Observe) => Some(GuardMode::Observe),
+            Some(RoleMode::Flag) => Some(GuardMode::Flag),
+            Some(RoleMode::Block) => Some(GuardMode::Block),
+        }
+    }
+}
+
+/// How much of a streamed reply is held back, so that something that is said in pieces is seen before its first piece is let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldBack {
+    /// So many characters at most.
+    Characters(u8),
+    /// All of it, until it is complete.
+    WholeReply,
+}
+
+/// Characters held back unless set otherwise, and the most that can be set: a name, a number or a date is shorter.
+pub const HOLD_BACK_CHARS_MAX: u8 = 64;
+
+impl Default for HoldBack {
+    fn default() -> Self {
+        Self::Characters(HOLD_BACK_CHARS_MAX)
+    }
+}

@@ -14,6 +14,9 @@
 //! | G006 `extraction` | a client's queries of the day | counts and evidence per client |
 //! | G007 `pixel-noise` | the fine noise of an image | nothing |
 //! | G008 `unread-media` | pictures and files in a conversation | nothing |
+//! | G009 `hidden-text` | what a model reads and a person does not see | nothing |
+//! | G010 `injected-instructions` | orders to a model in what it should only read | nothing |
+//! | G011 `patient-identifiers` | who the patient is | the originals, as long as the exchange |
 
 mod clinical_range;
 mod evaluate;
@@ -52,7 +55,7 @@ pub use screened::Screened;
 pub use settings::{Common, Count, GuardSettings, Rate, SettingError};
 pub use snapshot::SnapshotError;
 pub use text::{
-    Blocked, Frame, HoldBack, ImagePolicy, Note, RoleMode, RoleModes, StreamEnd, StreamScreen, Talk,
+    Blocked, Frame, HiddenTextSettings, HoldBack, IdentifierAction, ImagePolicy, InjectedInstructionsSettings, Note, PatientIdentifiersSettings, RoleMode, RoleModes, StreamEnd, StreamScreen, Talk,
     TextGuardSettings, TextGuards, UnreadMediaSettings,
 };
 pub use uncertainty::UncertaintySettings;
@@ -69,6 +72,9 @@ pub static ENTRIES: &[&domain::Entry] = &[
     &extraction::ENTRY,
     &pixel_noise::ENTRY,
     &text::MEDIA,
+    &text::HIDDEN,
+    &text::INJECTED,
+    &text::IDENTIFIERS,
 ];
 
 #[cfg(test)]

@@ -65,7 +65,8 @@ impl<'a> Talking<'a> {
     async fn screen_request(&mut self, request: Request) -> Result<(Screened<Request>, Talk), Refusal> {
         let (guards, clock) = (self.grant.version.parts.guards.clone(), self.gateway.audit.clock.clone());
         let large = request.original().len() > INLINE_BYTES_MAX;
-        let work = move || guards.screen_request(request, &*clock);
+        let key = self.stand_in_key();
+        let work = move || guards.screen_request(request, key, &*clock);
         let ended = elsewhere(large, work).await;
         let (screening, talk) = ended.ok_or_else(|| self.fault())?;
         match screening {
@@ -75,6 +76,14 @@ impl<'a> Talking<'a> {
             }
             Screening::Blocked { verdicts } => Err(Refusal::Blocked { guards: self.blocked(verdicts) }),
         }
+    }
+
+    /// Stand-ins for identifiers are the same for one client, system and day, so that a conversation that sends its earlier turns again says the
+    /// same names again, and nobody outside can join one day's to another's.
+    fn stand_in_key(&self) -> [u8; 32] {
+        let Gateway { audit, .. } = self.gateway;
+        let (client, system, day) = (&self.grant.client, &self.grant.system, audit.clock.now().day());
+        *audit.key.of(format!("stand-ins\n{client}\n{system}\n{day}").as_bytes()).as_bytes()
     }
 
     async fn screen_reply(

@@ -123,6 +123,7 @@ pub struct Talking {
     version: Arc<LanguageVersion>,
 }
 
+#[derive(Clone)]
 pub struct Setup {
     pub settings: TextGuardSettings,
     pub hold: HoldBack,
@@ -188,6 +189,24 @@ impl Talking {
         ]
         .into();
         snapshot
+    }
+
+    /// More systems, each with one server.
+    pub fn add<'s>(&self, others: impl IntoIterator<Item = (&'s str, LanguageConfig)>, setup: &Setup) {
+        self.change(setup.limits, |snapshot| {
+            for (id, config) in others {
+                let server = Arc::new(Language::connect(config).unwrap());
+                let version = LanguageVersion::new(LanguageParts {
+                    models: vec!["only".into()],
+                    upstreams: vec![ServedUpstream { server, model: None }],
+                    guards: Arc::new(TextGuards::build(&setup.settings, setup.hold)),
+                    stored: false,
+                });
+                let id: domain::SystemId = id.parse().unwrap();
+                let state = LanguageState::Open(Arc::new(version));
+                snapshot.language.insert(id.clone(), Arc::new(LanguageServed { id, title: "Other".into(), state }));
+            }
+        });
     }
 
     pub fn change(&self, limits: gateway::Limits, change: impl FnOnce(&mut Snapshot)) {

@@ -4,11 +4,18 @@
 //! | guard | looks at | may change |
 //! |---|---|---|
 //! | G008 `unread-media` | pictures, files and addresses that no guard can read | nothing |
+//! | G009 `hidden-text` | characters and markup that a person does not see | nothing |
+//! | G010 `injected-instructions` | orders to the model in what it should only read | nothing |
+//! | G011 `patient-identifiers` | who the patient is | masks, or gives stand-ins, and restores |
 
+mod hidden;
+mod identifiers;
+mod injected;
 mod media;
 mod screen;
 mod settings;
 mod stream;
+mod talk;
 
 use domain::{Entry, Severity};
 use openai::Role;
@@ -16,11 +23,18 @@ use text::Span;
 
 use crate::settings::Common;
 
+pub use hidden::HiddenTextSettings;
+pub use identifiers::{IdentifierAction, PatientIdentifiersSettings};
+pub use injected::InjectedInstructionsSettings;
 pub use media::{ImagePolicy, UnreadMediaSettings};
-pub use screen::{Note, Talk, TextGuards};
+pub use screen::TextGuards;
+pub use talk::{Note, Talk};
 pub use settings::{HoldBack, RoleMode, RoleModes, TextGuardSettings};
 pub use stream::{Blocked, Frame, StreamEnd, StreamScreen};
 
+pub(crate) use hidden::ENTRY as HIDDEN;
+pub(crate) use identifiers::ENTRY as IDENTIFIERS;
+pub(crate) use injected::ENTRY as INJECTED;
 pub(crate) use media::ENTRY as MEDIA;
 
 /// One thing that a guard saw in one text.
@@ -61,7 +75,11 @@ pub(crate) trait TextGuard: Send + Sync {
     fn reads(&self, way: Way) -> bool;
     /// Whether what it sees in a reply must be known before the reply is let go: it blocks, or it changes texts.
     fn acts_on_replies(&self) -> bool {
-        self.reads(Way::Out) && self.common().mode == domain::GuardMode::Block
+        self.reads(Way::Out) && self.mode(Way::Out, Role::Assistant) == Some(domain::GuardMode::Block)
+    }
+    /// The mode for a text of this role that goes this way; none when it is not looked at.
+    fn mode(&self, _way: Way, role: Role) -> Option<domain::GuardMode> {
+        self.roles().of(role, self.common().mode)
     }
     /// What it sees.
     fn hits(&self, way: Way, role: Role, text: &str, talk: &mut Talk) -> Vec<Hit>;

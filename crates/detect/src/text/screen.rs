@@ -5,49 +5,20 @@ use std::borrow::Cow;
 use domain::{Clock, Finding, GuardMode, GuardVerdict, Location, Outcome, Severity};
 use openai::{Place, Reply, Request, Role};
 use text::Span;
+use text::mask::{Session, Style};
 
+use super::hidden::HiddenText;
+use super::identifiers::PatientIdentifiers;
+use super::injected::InjectedInstructions;
 use super::media::UnreadMedia;
-use super::{Hit, HoldBack, TextGuard, TextGuardSettings, Way};
+use super::{Hit, HoldBack, Note, Talk, TextGuard, TextGuardSettings, Way};
 use crate::guard_set::{Instance, Screening, Side, conclude};
 use crate::rows::Report;
-
-/// Most notes that go with a reply.
-const NOTES_MAX: usize = 256;
-
-/// What a guard says of one place of the reply, for the person who reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// Id of the guard.
-    pub check: &'static str,
-    /// Which text.
-    pub place: Place,
-    /// First byte in the text as the caller gets it.
-    pub start: usize,
-    /// The byte behind the last.
-    pub end: usize,
-    /// How bad.
-    pub severity: Severity,
-    /// What was seen, and by which source.
-    pub message: String,
-}
-
-/// What is kept of one exchange between its request and the end of its reply.
-#[derive(Default)]
-pub struct Talk {
-    /// What is said of the reply.
-    pub notes: Vec<Note>,
-}
-
-impl Talk {
-    /// For texts that are said again: what they need to be screened, without what was noted of the reply.
-    pub(super) fn aside(&self) -> Self {
-        Self::default()
-    }
-}
 
 /// All text guards of one system. Holds no traffic.
 pub struct TextGuards {
     media: Option<UnreadMedia>,
+    style: Option<Style>,
     pub(super) guards: Vec<Box<dyn TextGuard>>,
     pub(super) hold: HoldBack,
 }
@@ -66,9 +37,13 @@ impl TextGuards {
     /// Puts the guards together.
     pub fn build(settings: &TextGuardSettings, hold: HoldBack) -> Self {
         let media = settings.unread_media.enabled.then(|| UnreadMedia(settings.unread_media.clone()));
-        let mut guards: Vec<Box<dyn TextGuard>> = Vec::new();
+        let hidden: Box<dyn TextGuard> = Box::new(HiddenText(settings.hidden_text.clone()));
+        let injected = Box::new(InjectedInstructions(settings.injected_instructions.clone()));
+        let identifiers = PatientIdentifiers(settings.patient_identifiers.clone());
+        let style = identifiers.style().filter(|_| settings.patient_identifiers.enabled);
+        let mut guards: Vec<Box<dyn TextGuard>> = vec![hidden, injected, Box::new(identifiers)];
         guards.retain(|guard| guard.common().enabled);
-        Self { media, guards, hold }
+        Self { media, style, guards, hold }
     }
 
     /// The guards that run, in order.
@@ -88,9 +63,15 @@ impl TextGuards {
         media.into_iter().chain(self.guards.iter().map(|guard| instance(&**guard))).collect()
     }
 
-    /// Screens a request. Texts that a guard changes are changed in what comes back.
-    pub fn screen_request(&self, mut request: Request, clock: &dyn Clock) -> (Screening<Request>, Talk) {
-        let mut talk = Talk::default();
+    /// Screens a request. Texts that a guard changes are changed in what comes back. `key` decides the stand-ins for identifiers: secret, and
+    /// the same as long as they shall be the same.
+    pub fn screen_request(
+        &self,
+        mut request: Request,
+        key: [u8; 32],
+        clock: &dyn Clock,
+    ) -> (Screening<Request>, Talk) {
+        let mut talk = Talk::new(self.style.map(|style| Session::new(key, style)));
         let (mut verdicts, edits) = {
             let said: Vec<Said<'_>> = all_said(request.pieces(), |n| request.text(n));
             self.judge(Way::In, &said, &mut talk, clock)
@@ -102,6 +83,12 @@ impl TextGuards {
 
     /// Screens a whole reply.
     pub fn screen_reply(&self, mut reply: Reply, talk: &mut Talk, clock: &dyn Clock) -> Screening<Reply> {
+        for n in 0..reply.pieces().len() {
+            let restored = talk.restored(&reply.text(n));
+            if let Some(restored) = restored {
+                reply.set_text(n, restored);
+            }
+        }
         let (verdicts, edits) = {
             let said: Vec<Said<'_>> = all_said(reply.pieces(), |n| reply.text(n));
             self.judge(Way::Out, &said, talk, clock)
@@ -126,7 +113,7 @@ impl TextGuards {
             let mut seen: Vec<Seen> = Vec::new();
             let mut late = false;
             for (n, one) in said.iter().enumerate() {
-                let Some(mode) = guard.roles().of(one.role, guard.common().mode) else { continue };
+                let Some(mode) = guard.mode(way, one.role) else { continue };
                 if one.text.is_empty() {
                     continue;
                 }
@@ -145,19 +132,18 @@ impl TextGuards {
                 if let Some(replacement) = &hit.replacement {
                     edits.push((*n, hit.span, replacement.clone()));
                 }
-                if way == Way::Out && notes.len() < NOTES_MAX {
-                    notes.push((*n, guard.entry().id, hit.clone()));
-                }
+                notes.push((*n, guard.entry().id, hit.clone()));
             }
-            verdicts.extend(verdicts_of(&**guard, said, &seen, late, took_us));
+            verdicts.extend(verdicts_of(&**guard, way, said, &seen, late, took_us));
         }
         let changed = apply(said, &mut edits);
-        talk.notes.extend(notes.into_iter().filter_map(|(n, check, hit)| {
-            let one = said.get(n)?;
-            let moved = |at: usize| moved(&edits, n, at);
-            let (start, end) = (moved(hit.span.start()), moved(hit.span.end()));
-            Some(Note { check, place: one.place, start, end, severity: hit.severity, message: hit.message })
-        }));
+        for (n, check, hit) in notes {
+            let Some(one) = said.get(n) else { continue };
+            // Of a request the caller has the text before it was changed, of a reply the one after.
+            let at = |at: usize| if way == Way::In { at } else { moved(&edits, n, at) };
+            let (start, end) = (at(hit.span.start()), at(hit.span.end()));
+            talk.note(Note { check, place: one.place, start, end, severity: hit.severity, message: hit.message });
+        }
         (verdicts, changed)
     }
 }
@@ -170,6 +156,7 @@ fn all_said<'a>(pieces: &[openai::Piece], text: impl Fn(usize) -> Cow<'a, str>) 
 /// What one guard says: one verdict in its own mode, and one more for each other mode that a role gave to something it saw.
 pub(super) fn verdicts_of(
     guard: &dyn TextGuard,
+    way: Way,
     said: &[Said<'_>],
     seen: &[Seen],
     late: bool,
@@ -179,7 +166,7 @@ pub(super) fn verdicts_of(
     let place = |n: usize| said.get(n).map(|one| one.place.to_string()).unwrap_or_default();
     let outcome_in = |mode: GuardMode, doubt: bool| {
         let mut report = Report::new(guard.entry().id);
-        for (n, _, hit) in seen.iter().filter(|(_, of, _)| *of == mode) {
+        for (n, _, hit) in seen.iter().filter(|(_, of, hit)| *of == mode && hit.severity > Severity::Info) {
             let location =
                 Location { byte: u64::try_from(hit.span.start()).ok(), ..Location::named(place(*n)) };
             report.find(hit.severity, location, hit.technique, hit.message.clone(), hit.remedy);
@@ -198,12 +185,17 @@ pub(super) fn verdicts_of(
             outcome,
             took_us,
         };
-    let name = guard.entry().name;
-    let mut all = vec![verdict(name.into(), common.mode, outcome_in(common.mode, late), took_us)];
+    let name = match way {
+        Way::In => Cow::Borrowed(guard.entry().name),
+        Way::Out => Cow::Owned(format!("reply-{}", guard.entry().name)),
+    };
+    // In a reply a guard may have another mode; there is only one role to speak of.
+    let own = if way == Way::In { common.mode } else { guard.mode(way, Role::Assistant).unwrap_or(common.mode) };
+    let mut all = vec![verdict(name.clone(), own, outcome_in(own, late), took_us)];
     for (mode, word) in
         [(GuardMode::Observe, "observed"), (GuardMode::Flag, "flagged"), (GuardMode::Block, "blocked")]
     {
-        if mode != common.mode && seen.iter().any(|(_, of, _)| *of == mode) {
+        if mode != own && seen.iter().any(|(_, of, hit)| *of == mode && hit.severity > Severity::Info) {
             all.push(verdict(format!("{name}-{word}").into(), mode, outcome_in(mode, false), 0));
         }
     }

@@ -7,7 +7,7 @@ use openai::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::UnreadMediaSettings;
+use super::{HiddenTextSettings, InjectedInstructionsSettings, PatientIdentifiersSettings, UnreadMediaSettings};
 use crate::settings::Common;
 
 /// All text guards of one system.
@@ -16,12 +16,23 @@ use crate::settings::Common;
 pub struct TextGuardSettings {
     /// Pictures, files and addresses that no guard reads (G008).
     pub unread_media: UnreadMediaSettings,
+    /// Text that a model reads and a person does not see (G009).
+    pub hidden_text: HiddenTextSettings,
+    /// Orders to the model in what it should only read (G010).
+    pub injected_instructions: InjectedInstructionsSettings,
+    /// Who the patient is (G011).
+    pub patient_identifiers: PatientIdentifiersSettings,
 }
 
 impl TextGuardSettings {
     /// The guards by name, with what they have in common.
     pub fn modes(&self) -> Vec<(&'static str, Common)> {
-        vec![("unread-media", self.unread_media.common())]
+        vec![
+            ("unread-media", self.unread_media.common()),
+            ("hidden-text", self.hidden_text.common()),
+            ("injected-instructions", self.injected_instructions.common()),
+            ("patient-identifiers", self.patient_identifiers.common()),
+        ]
     }
 }
 
@@ -37,6 +48,18 @@ pub enum RoleMode {
     Flag,
     /// Refuses.
     Block,
+}
+
+impl RoleMode {
+    /// As a guard's mode; none when it does not look.
+    pub const fn mode(self) -> Option<GuardMode> {
+        match self {
+            Self::Off => None,
+            Self::Observe => Some(GuardMode::Observe),
+            Self::Flag => Some(GuardMode::Flag),
+            Self::Block => Some(GuardMode::Block),
+        }
+    }
 }
 
 /// Who says a text, as settings name it.
@@ -81,13 +104,7 @@ pub struct RoleModes(BTreeMap<RoleName, RoleMode>);
 impl RoleModes {
     /// The mode for a role; none when texts of that role are not looked at.
     pub fn of(&self, role: Role, own: GuardMode) -> Option<GuardMode> {
-        match self.0.get(&role.into()) {
-            None => Some(own),
-            Some(RoleMode::Off) => None,
-            Some(RoleMode::Observe) => Some(GuardMode::Observe),
-            Some(RoleMode::Flag) => Some(GuardMode::Flag),
-            Some(RoleMode::Block) => Some(GuardMode::Block),
-        }
+        self.0.get(&role.into()).map_or(Some(own), |mode| mode.mode())
     }
 }
 

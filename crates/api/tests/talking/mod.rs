@@ -204,7 +204,9 @@ impl Talking {
                 });
                 let id: domain::SystemId = id.parse().unwrap();
                 let state = LanguageState::Open(Arc::new(version));
-                snapshot.language.insert(id.clone(), Arc::new(LanguageServed { id, title: "Other".into(), state }));
+                snapshot
+                    .language
+                    .insert(id.clone(), Arc::new(LanguageServed { id, title: "Other".into(), state }));
             }
         });
     }

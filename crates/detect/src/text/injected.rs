@@ -60,10 +60,11 @@ impl TextGuard for InjectedInstructions {
     fn hits(&self, way: Way, role: Role, text: &str, _talk: &mut Talk) -> Vec<Hit> {
         let Some(spoken) = spoken(way, role) else { return Vec::new() };
         let found = injected::find(text, spoken, &Thresholds::default()).into_iter();
+        let fetched = if way == Way::Out { fetched(text) } else { Vec::new() };
         // In what the model says, only what carries data out or imitates the marks between speakers does harm by itself.
         let counts = |kind: Kind| way == Way::In || matches!(kind, Kind::Exfiltration | Kind::Delimiter);
         found
-            .filter(|found| counts(found.kind))
+            .filter(|found| counts(found.kind) && !fetched.iter().any(|hit| hit.span.overlaps(found.span)))
             .map(|found| Hit {
                 span: found.span,
                 severity: if found.kind == Kind::AlienTask { Severity::Medium } else { Severity::High },
@@ -72,8 +73,45 @@ impl TextGuard for InjectedInstructions {
                 remedy: "leave the passage out, or have a person read it before the model does",
                 replacement: None,
             })
+            .chain(fetched.iter().cloned())
             .collect()
     }
+}
+
+/// Pictures from elsewhere in a reply: whoever shows it fetches the address, and with it whatever the model was made to write there. Found
+/// as soon as the address begins, so that a stream stops before it is whole.
+fn fetched(text: &str) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find("![").or_else(|| rest.find("<img"))) {
+        let start = at + found;
+        let rest = text.get(start..).unwrap_or_default();
+        let (opening, closing) = if rest.starts_with('!') { ("](", ')') } else { ("src", '>') };
+        let line = rest.split(['\n', '\r']).next().unwrap_or_default();
+        at = start + 2;
+        let Some(target) = line.find(opening) else { continue };
+        let address = line.get(target + opening.len()..).unwrap_or_default();
+        let address = address.trim_start_matches([' ', '=', '"', '\'', '<']);
+        if !["http:", "https:", "//"].iter().any(|scheme| starts_with(address, scheme)) {
+            continue;
+        }
+        let length = line.find(closing).map_or(line.len(), |end| end.max(target) + 1).min(line.len());
+        hits.push(Hit {
+            span: text::Span::new(start, start + length),
+            severity: Severity::High,
+            message: "a picture from elsewhere, whose address carries out what stands in it (`exfiltration`)"
+                .to_owned(),
+            technique: Some("AML.T0057"),
+            remedy: "do not show the reply's pictures; read what the conversation was given",
+            replacement: None,
+        });
+        at = start + length;
+    }
+    hits
+}
+
+fn starts_with(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
 
 /// The role as the detector knows it; none for what nobody outside wrote.
@@ -94,5 +132,26 @@ const fn technique(way: Way, role: Role, kind: Kind) -> &'static str {
         Kind::Exfiltration => "AML.T0057",
         _ if matches!(way, Way::In) && matches!(role, Role::User) => "AML.T0051.000",
         _ => "AML.T0051.001",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_from_elsewhere_are_found_in_a_reply_as_soon_as_their_address_begins() {
+        for (text, found) in [
+            ("See ![s](https://a.example/?q=1) here", 1),
+            ("See ![s](https:", 1),
+            ("See ![s](HTTP://a) and ![t]( //b )", 2),
+            ("<img alt=x src='https://a.example/1.png'>", 1),
+            ("Take aspirin [1](https://label.example) ![local](figure.png) ! [a] (b)", 0),
+            ("![ \n](https://a)", 0),
+        ] {
+            assert_eq!(fetched(text).len(), found, "{text}");
+        }
+        let text = "See ![s](https://a.example/?q=1) here";
+        assert_eq!(fetched(text)[0].span.of(text), "![s](https://a.example/?q=1)");
     }
 }

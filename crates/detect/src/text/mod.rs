@@ -28,9 +28,9 @@ pub use identifiers::{IdentifierAction, PatientIdentifiersSettings};
 pub use injected::InjectedInstructionsSettings;
 pub use media::{ImagePolicy, UnreadMediaSettings};
 pub use screen::TextGuards;
-pub use talk::{Note, Talk};
 pub use settings::{HoldBack, RoleMode, RoleModes, TextGuardSettings};
 pub use stream::{Blocked, Frame, StreamEnd, StreamScreen};
+pub use talk::{Note, Talk};
 
 pub(crate) use hidden::ENTRY as HIDDEN;
 pub(crate) use identifiers::ENTRY as IDENTIFIERS;
@@ -84,3 +84,6 @@ pub(crate) trait TextGuard: Send + Sync {
     /// What it sees.
     fn hits(&self, way: Way, role: Role, text: &str, talk: &mut Talk) -> Vec<Hit>;
 }
+
+#[cfg(test)]
+mod tests;

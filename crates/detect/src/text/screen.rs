@@ -15,6 +15,9 @@ use super::{Hit, HoldBack, Note, Talk, TextGuard, TextGuardSettings, Way};
 use crate::guard_set::{Instance, Screening, Side, conclude};
 use crate::rows::Report;
 
+/// A text that makes each guard read what it reads once.
+const WARMING: &str = "Mr. Smith was seen on 4 May for atrial fibrillation; metoprolol 25 mg twice a day.";
+
 /// All text guards of one system. Holds no traffic.
 pub struct TextGuards {
     media: Option<UnreadMedia>,
@@ -43,6 +46,11 @@ impl TextGuards {
         let style = identifiers.style().filter(|_| settings.patient_identifiers.enabled);
         let mut guards: Vec<Box<dyn TextGuard>> = vec![hidden, injected, Box::new(identifiers)];
         guards.retain(|guard| guard.common().enabled);
+        // Weights and lists are read now, and not by the first patient's request.
+        let mut talk = Talk::default();
+        for guard in &guards {
+            let _ = guard.hits(Way::In, Role::Document, WARMING, &mut talk);
+        }
         Self { media, style, guards, hold }
     }
 
@@ -142,7 +150,14 @@ impl TextGuards {
             // Of a request the caller has the text before it was changed, of a reply the one after.
             let at = |at: usize| if way == Way::In { at } else { moved(&edits, n, at) };
             let (start, end) = (at(hit.span.start()), at(hit.span.end()));
-            talk.note(Note { check, place: one.place, start, end, severity: hit.severity, message: hit.message });
+            talk.note(Note {
+                check,
+                place: one.place,
+                start,
+                end,
+                severity: hit.severity,
+                message: hit.message,
+            });
         }
         (verdicts, changed)
     }
@@ -190,7 +205,8 @@ pub(super) fn verdicts_of(
         Way::Out => Cow::Owned(format!("reply-{}", guard.entry().name)),
     };
     // In a reply a guard may have another mode; there is only one role to speak of.
-    let own = if way == Way::In { common.mode } else { guard.mode(way, Role::Assistant).unwrap_or(common.mode) };
+    let own =
+        if way == Way::In { common.mode } else { guard.mode(way, Role::Assistant).unwrap_or(common.mode) };
     let mut all = vec![verdict(name.clone(), own, outcome_in(own, late), took_us)];
     for (mode, word) in
         [(GuardMode::Observe, "observed"), (GuardMode::Flag, "flagged"), (GuardMode::Block, "blocked")]

@@ -7,7 +7,9 @@ use openai::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HiddenTextSettings, InjectedInstructionsSettings, PatientIdentifiersSettings, UnreadMediaSettings};
+use super::{
+    HiddenTextSettings, InjectedInstructionsSettings, PatientIdentifiersSettings, UnreadMediaSettings,
+};
 use crate::settings::Common;
 
 /// All text guards of one system.

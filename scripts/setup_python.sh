@@ -3,6 +3,7 @@
 # again does nothing unless a list or the Python changed.
 #   scripts/requirements.txt          clients and servers of model servers, into $ASEPSIS_VENV
 #   scripts/requirements-signing.txt  the reference implementation of model signing, into $ASEPSIS_VENV-signing
+#   scripts/requirements-language.txt the client of language models and a model server, into $ASEPSIS_VENV-language
 #   ASEPSIS_VENV=DIR                  where (default .venv in the repository)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -50,3 +51,4 @@ make() {
 make scripts/requirements.txt "$root" 'import mlserver, onnxruntime' \
     'import numpy, tritonclient.grpc, tritonclient.http'
 make scripts/requirements-signing.txt "$root-signing" 'import model_signing, OpenSSL'
+make scripts/requirements-language.txt "$root-language" 'import openai, xllamacpp, gguf'

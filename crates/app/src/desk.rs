@@ -109,7 +109,7 @@ pub async fn suspend(
     system: &SystemId,
     reason: &str,
 ) -> Result<(), AppError> {
-    hospital.system(system)?;
+    hospital.known(system)?;
     hospital.demand(who, Action::SuspendSystem, &Resource::System(system.clone()))?;
     let reason = reason_of(reason)?;
     let by = who.id().to_string();

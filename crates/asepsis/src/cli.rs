@@ -321,7 +321,8 @@ fn check_config(place: &local::Place, file: Option<PathBuf>, schema: bool) -> an
     let file = file.unwrap_or_else(|| place.config.clone());
     match app::config::load(&file) {
         Ok(settings) => {
-            let (systems, clients) = (settings.systems.len(), settings.clients.len());
+            let (systems, clients) =
+                (settings.systems.len() + settings.language.len(), settings.clients.len());
             println!(
                 "{}: good; {systems} systems, {clients} clients, {} people",
                 file.display(),

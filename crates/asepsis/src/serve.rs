@@ -111,7 +111,7 @@ fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
 
 async fn serve_until_told(place: &Place, plan: Plan) -> anyhow::Result<u8> {
     let hospital = place.open().await?;
-    if hospital.settings().systems.is_empty() {
+    if hospital.settings().systems.is_empty() && hospital.settings().language.is_empty() {
         eprintln!("no system is configured yet: the console is empty until one is");
     }
     let settings = hospital.settings();
@@ -290,6 +290,9 @@ async fn reload_on_hangup(hospital: Arc<Hospital>) {
 /// Says where everything is, with a link that signs the first administrator in.
 async fn announce(hospital: &Hospital, servers: &Servers) -> anyhow::Result<()> {
     println!("\n  gateway  http://{}/v2   (Open Inference Protocol v2)", servers.gateway.address());
+    if !hospital.settings().language.is_empty() {
+        println!("           http://{}/v1   (language models, OpenAI's protocol)", servers.gateway.address());
+    }
     println!("  gRPC     {}", servers.grpc.address());
     println!("  console  http://{}/", servers.console.address());
     let settings = hospital.settings();

@@ -17,6 +17,7 @@
 //! | G009 `hidden-text` | what a model reads and a person does not see | nothing |
 //! | G010 `injected-instructions` | orders to a model in what it should only read | nothing |
 //! | G011 `patient-identifiers` | who the patient is | the originals, as long as the exchange |
+//! | G012 `clinical-claims` | what a model claims about drugs, doses and diseases | nothing |
 
 mod clinical_range;
 mod evaluate;
@@ -55,7 +56,7 @@ pub use screened::Screened;
 pub use settings::{Common, Count, GuardSettings, Rate, SettingError};
 pub use snapshot::SnapshotError;
 pub use text::{
-    Blocked, Frame, HiddenTextSettings, HoldBack, IdentifierAction, ImagePolicy,
+    Blocked, ClinicalClaimsSettings, Frame, HiddenTextSettings, HoldBack, IdentifierAction, ImagePolicy,
     InjectedInstructionsSettings, Note, PatientIdentifiersSettings, RoleMode, RoleModes, StreamEnd,
     StreamScreen, Talk, TextGuardSettings, TextGuards, UnreadMediaSettings,
 };
@@ -76,6 +77,7 @@ pub static ENTRIES: &[&domain::Entry] = &[
     &text::HIDDEN,
     &text::INJECTED,
     &text::IDENTIFIERS,
+    &text::CLAIMS,
 ];
 
 #[cfg(test)]

@@ -128,6 +128,8 @@ pub struct Setup {
     pub settings: TextGuardSettings,
     pub hold: HoldBack,
     pub limits: gateway::Limits,
+    /// Whether entries of the ledger are kept to look at.
+    pub keep: bool,
 }
 
 impl Default for Setup {
@@ -136,6 +138,7 @@ impl Default for Setup {
             settings: TextGuardSettings::default(),
             hold: HoldBack::default(),
             limits: gateway::Limits::default(),
+            keep: true,
         }
     }
 }
@@ -158,7 +161,7 @@ impl Talking {
         }));
         let (record, key) = key("ward-3", 3);
         let records = vec![record];
-        let ledger = Ledger::new();
+        let ledger = Ledger::keeping(setup.keep.then(Vec::new));
         let gateway = Arc::new(Gateway::new(Parts {
             journal: Arc::clone(&ledger) as Arc<dyn Journal>,
             clock: TestClock::at(NOW_MS),

@@ -212,6 +212,16 @@ impl Hospital {
         settings.systems.get(id).cloned().ok_or_else(|| AppError::UnknownSystem(id.to_string()))
     }
 
+    /// Says whether a system of that name is configured, a language model or another.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn known(&self, id: &SystemId) -> Result<(), AppError> {
+        let settings = self.settings.load();
+        let known = settings.systems.contains_key(id) || settings.language.contains_key(id);
+        if known { Ok(()) } else { Err(AppError::UnknownSystem(id.to_string())) }
+    }
+
     /// The present content of a system.
     pub(crate) fn subjects(&self, system: &SystemSettings) -> Vec<Subject> {
         subjects::present(&self.settings.load(), system, &self.files)

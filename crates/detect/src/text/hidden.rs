@@ -68,6 +68,7 @@ impl TextGuard for HiddenText {
                 technique: Some("AML.T0051.001"),
                 remedy: "look at the text's source; send the text as a person sees it",
                 replacement: None,
+                detail: None,
             })
             .collect()
     }

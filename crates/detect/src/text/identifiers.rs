@@ -110,6 +110,7 @@ fn seen(span: text::Span, severity: Severity, message: String, replacement: Opti
         technique: None,
         remedy: "leave out who it is about, or let the owner of the system have it masked",
         replacement,
+        detail: None,
     }
 }
 

@@ -72,6 +72,7 @@ impl TextGuard for InjectedInstructions {
                 technique: Some(technique(way, role, found.kind)),
                 remedy: "leave the passage out, or have a person read it before the model does",
                 replacement: None,
+                detail: None,
             })
             .chain(fetched.iter().cloned())
             .collect()
@@ -104,6 +105,7 @@ fn fetched(text: &str) -> Vec<Hit> {
             technique: Some("AML.T0057"),
             remedy: "do not show the reply's pictures; read what the conversation was given",
             replacement: None,
+            detail: None,
         });
         at = start + length;
     }

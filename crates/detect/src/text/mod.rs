@@ -7,7 +7,9 @@
 //! | G009 `hidden-text` | characters and markup that a person does not see | nothing |
 //! | G010 `injected-instructions` | orders to the model in what it should only read | nothing |
 //! | G011 `patient-identifiers` | who the patient is | masks, or gives stand-ins, and restores |
+//! | G012 `clinical-claims` | what is claimed about drugs, doses and diseases | nothing |
 
+mod claims;
 mod hidden;
 mod identifiers;
 mod injected;
@@ -23,6 +25,7 @@ use text::Span;
 
 use crate::settings::Common;
 
+pub use claims::ClinicalClaimsSettings;
 pub use hidden::HiddenTextSettings;
 pub use identifiers::{IdentifierAction, PatientIdentifiersSettings};
 pub use injected::InjectedInstructionsSettings;
@@ -32,6 +35,7 @@ pub use settings::{HoldBack, RoleMode, RoleModes, TextGuardSettings};
 pub use stream::{Blocked, Frame, StreamEnd, StreamScreen};
 pub use talk::{Note, Talk};
 
+pub(crate) use claims::ENTRY as CLAIMS;
 pub(crate) use hidden::ENTRY as HIDDEN;
 pub(crate) use identifiers::ENTRY as IDENTIFIERS;
 pub(crate) use injected::ENTRY as INJECTED;
@@ -50,6 +54,8 @@ pub(crate) struct Hit {
     pub(crate) technique: Option<&'static str>,
     /// What to do.
     pub(crate) remedy: &'static str,
+    /// What is said to the one whose reply it is, and to nobody else; else the message.
+    pub(crate) detail: Option<String>,
     /// What takes its place, when the guard changes texts.
     pub(crate) replacement: Option<String>,
 }

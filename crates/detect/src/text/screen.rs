@@ -7,6 +7,7 @@ use openai::{Place, Reply, Request, Role};
 use text::Span;
 use text::mask::{Session, Style};
 
+use super::claims::ClinicalClaims;
 use super::hidden::HiddenText;
 use super::identifiers::PatientIdentifiers;
 use super::injected::InjectedInstructions;
@@ -45,6 +46,7 @@ impl TextGuards {
         let identifiers = PatientIdentifiers(settings.patient_identifiers.clone());
         let style = identifiers.style().filter(|_| settings.patient_identifiers.enabled);
         let mut guards: Vec<Box<dyn TextGuard>> = vec![hidden, injected, Box::new(identifiers)];
+        guards.push(Box::new(ClinicalClaims(settings.clinical_claims.clone())));
         guards.retain(|guard| guard.common().enabled);
         // Weights and lists are read now, and not by the first patient's request.
         let mut talk = Talk::default();
@@ -150,14 +152,8 @@ impl TextGuards {
             // Of a request the caller has the text before it was changed, of a reply the one after.
             let at = |at: usize| if way == Way::In { at } else { moved(&edits, n, at) };
             let (start, end) = (at(hit.span.start()), at(hit.span.end()));
-            talk.note(Note {
-                check,
-                place: one.place,
-                start,
-                end,
-                severity: hit.severity,
-                message: hit.message,
-            });
+            let message = hit.detail.unwrap_or(hit.message);
+            talk.note(Note { check, place: one.place, start, end, severity: hit.severity, message });
         }
         (verdicts, changed)
     }

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    HiddenTextSettings, InjectedInstructionsSettings, PatientIdentifiersSettings, UnreadMediaSettings,
+    ClinicalClaimsSettings, HiddenTextSettings, InjectedInstructionsSettings, PatientIdentifiersSettings,
+    UnreadMediaSettings,
 };
 use crate::settings::Common;
 
@@ -24,6 +25,8 @@ pub struct TextGuardSettings {
     pub injected_instructions: InjectedInstructionsSettings,
     /// Who the patient is (G011).
     pub patient_identifiers: PatientIdentifiersSettings,
+    /// What the model claims about drugs, doses and diseases (G012).
+    pub clinical_claims: ClinicalClaimsSettings,
 }
 
 impl TextGuardSettings {
@@ -34,6 +37,7 @@ impl TextGuardSettings {
             ("hidden-text", self.hidden_text.common()),
             ("injected-instructions", self.injected_instructions.common()),
             ("patient-identifiers", self.patient_identifiers.common()),
+            ("clinical-claims", self.clinical_claims.common()),
         ]
     }
 }

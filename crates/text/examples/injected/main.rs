@@ -22,6 +22,7 @@
 mod benign;
 mod grammar;
 mod lexicon;
+mod order_words;
 mod orders;
 mod report;
 mod second;

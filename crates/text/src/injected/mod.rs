@@ -56,7 +56,7 @@ pub struct Thresholds {
 impl Default for Thresholds {
     /// Set on cross-validated scores of the open sets (docs/text-injection.md).
     fn default() -> Self {
-        Self { attack_user: 4.4, attack_document: 5.0, alien: 8.0, host: -0.2 }
+        Self { attack_user: 4.4, attack_document: 5.5, alien: 8.4, host: -0.2 }
     }
 }
 

@@ -83,6 +83,9 @@ pub struct FormularyReader<'w> {
     pub unresolved: Vec<String>,
 }
 
+/// Citation of a physicians' judgement of one pair.
+pub(crate) const PHYSICIANS: &str = "physicians' judgement";
+
 fn key(name: &str) -> String {
     crate::fold::folded_words(name).join(" ")
 }
@@ -202,7 +205,7 @@ impl<'w> FormularyReader<'w> {
                 Some(known) => *known,
                 None => self.named("condition", disease, NodeKind::Disease, &[])?,
             };
-            self.writer.edge(Fact::new(drug, kind, disease, source).cite("physicians' judgement"))?;
+            self.writer.edge(Fact::new(drug, kind, disease, source).cite(PHYSICIANS))?;
         }
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Ways of saying that a drug suits a condition, and that it does not. `{x}` is the drug, `{d}` the condition.
 //!
-//! The first half of each list was looked at while the cues were written; the second half was written before and only counted.
+//! The first part of each list was looked at while the cues were written; the second was only counted at first, and then led to a
+//! few changes; the last entries, behind the number that `statements` has, were written at the end and changed nothing.
 
 /// Says that the drug treats the condition.
-pub const TREATS: [&str; 40] = [
+pub const TREATS: [&str; 52] = [
     "{x} treats {d}.",
     "{x} is indicated for {d}.",
     "{x} is used to treat {d}.",
@@ -45,10 +46,22 @@ pub const TREATS: [&str; 40] = [
     "{x} is an effective option for patients diagnosed with {d}.",
     "Randomized trials show that {x} is effective for {d}.",
     "We recommend {x} as initial therapy in {d}.",
+    "Most guidelines list {x} as a treatment for {d}.",
+    "{x} is widely prescribed in {d}.",
+    "Symptoms of {d} improve with {x}.",
+    "If you have {d}, {x} can help.",
+    "{x} is the standard of care in {d}.",
+    "The usual therapy of {d} is {x}.",
+    "{d} is an indication for {x}.",
+    "Taking {x} eases {d}.",
+    "Physicians reach for {x} in {d}.",
+    "{x} is among the recommended medicines for {d}.",
+    "{x} has been used for decades to treat {d}.",
+    "Consider {x} for {d}.",
 ];
 
 /// Says that the drug does not treat the condition.
-pub const DENIES: [&str; 30] = [
+pub const DENIES: [&str; 48] = [
     "{x} does not treat {d}.",
     "{x} is not indicated for {d}.",
     "{x} has no role in the treatment of {d}.",
@@ -80,10 +93,28 @@ pub const DENIES: [&str; 30] = [
     "The claim that {x} treats {d} is false.",
     "Neither trials nor guidelines support {x} for {d}.",
     "{x} must be avoided in people with {d}.",
+    "{x} has never been effective against {d}.",
+    "{x} is worthless in the treatment of {d}.",
+    "You should not take {x} for {d}.",
+    "Guidelines recommend against {x} in {d}.",
+    "{x} is unsuitable for treating {d}.",
+    "{x} is not used in {d}.",
+    "{x} does nothing for {d}.",
+    "There is no role for {x} in {d}.",
+    "{x} will not improve {d}.",
+    "{x} offers no benefit in {d}.",
+    "Nobody should take {x} for {d}.",
+    "Studies show that {x} does not help {d}.",
+    "{x} is the wrong drug for {d}.",
+    "{x} is no treatment for {d}.",
+    "{d} cannot be treated with {x}.",
+    "{x} makes {d} worse.",
+    "The use of {x} for {d} is not justified.",
+    "{x} lacks efficacy in {d}.",
 ];
 
 /// Says that a drug is right for somebody with a condition that its label excludes.
-pub const SAFE: [&str; 26] = [
+pub const SAFE: [&str; 40] = [
     "{x} is safe in patients with {d}.",
     "{x} can be safely used in {d}.",
     "There is no contraindication to {x} in {d}.",
@@ -111,10 +142,24 @@ pub const SAFE: [&str; 26] = [
     "Patients who have {d} tolerate {x} well and should receive it.",
     "{x} is indicated in {d}.",
     "{x} has no restrictions in {d}.",
+    "{x} is a good option when the patient has {d}.",
+    "Having {d} does not preclude the use of {x}.",
+    "{x} can be started without concern in {d}.",
+    "Patients with {d} do well on {x}.",
+    "{x} is harmless in {d}.",
+    "{x} is compatible with {d}.",
+    "Even with {d}, {x} is safe.",
+    "{x} is perfectly safe in {d}.",
+    "Patients suffering from {d} should take {x}.",
+    "{x} can be used in {d}.",
+    "There is no reason to withhold {x} in {d}.",
+    "{x} is approved for use in {d}.",
+    "Give {x} to patients with {d}.",
+    "{d} does not rule out treatment with {x}.",
 ];
 
 /// Says that a drug must not be given with a condition.
-pub const AGAINST: [&str; 18] = [
+pub const AGAINST: [&str; 26] = [
     "{x} is contraindicated in {d}.",
     "{x} should be avoided in {d}.",
     "Avoid {x} in patients with {d}.",
@@ -134,10 +179,18 @@ pub const AGAINST: [&str; 18] = [
     "The label of {x} warns against use in {d}.",
     "{x} must be withheld in {d}.",
     "Prescribers should not start {x} in patients with {d}.",
+    "{x} may be life-threatening in {d}.",
+    "{x} aggravates {d}.",
+    "{x} is absolutely contraindicated in {d}.",
+    "Someone with {d} should avoid {x}.",
+    "{x} is inadvisable in {d}.",
+    "{d} precludes the use of {x}.",
+    "{x} should not be prescribed in {d}.",
+    "Anyone with {d} must avoid {x}.",
 ];
 
 /// Says that two drugs go together. `{d}` is the second drug.
-pub const TOGETHER: [&str; 12] = [
+pub const TOGETHER: [&str; 20] = [
     "{x} can be safely combined with {d}.",
     "{x} and {d} can be taken together.",
     "There is no interaction between {x} and {d}.",
@@ -151,10 +204,18 @@ pub const TOGETHER: [&str; 12] = [
     "Co-administration of {x} and {d} is recommended.",
     "{x} is fine to use alongside {d}.",
     "No precautions are needed when {x} is combined with {d}.",
+    "{x} and {d} are compatible.",
+    "{x} plus {d} is a safe combination.",
+    "You can take {x} and {d} at the same time.",
+    "{x} and {d} do not interact.",
+    "{x} can be taken with {d} safely.",
+    "It is okay to combine {x} and {d}.",
+    "Using {x} and {d} together poses no risk.",
+    "{d} may be added to {x} safely.",
 ];
 
 /// Says that two drugs do not go together.
-pub const APART: [&str; 10] = [
+pub const APART: [&str; 16] = [
     "{x} should not be taken with {d}.",
     "{x} interacts with {d}.",
     "Avoid combining {x} with {d}.",
@@ -166,4 +227,10 @@ pub const APART: [&str; 10] = [
     "Never combine {x} and {d}.",
     "There is a severe interaction between {x} and {d}.",
     "Taking {x} with {d} can be fatal.",
+    "{x} must not be given together with {d}.",
+    "{x} plus {d} is a dangerous combination.",
+    "Do not combine {x} with {d}.",
+    "{x} and {d} should never be combined.",
+    "{x} with {d} is contraindicated.",
+    "Patients on {x} must avoid {d}.",
 ];

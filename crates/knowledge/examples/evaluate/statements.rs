@@ -66,16 +66,23 @@ struct Asked<'a> {
     name: &'static str,
     phrasings: &'static [&'static str],
     seen: usize,
+    all_seen: usize,
     pairs: &'a [(String, String)],
     /// The statement is false, so it should be contradicted.
     is_false: bool,
 }
 
+/// Phrasings by when they were looked at.
+const HALVES: [&str; 3] = ["seen", "later seen", "unseen"];
+
 impl Asked<'_> {
     /// Verdicts on one half of the phrasings. Each phrasing gets every third pair, shifted, so that all meet evenly.
     fn count(&self, core: &Core, row: usize, half: &str, show: Option<&str>) -> [usize; 3] {
-        let part =
-            if half == "seen" { self.phrasings.get(..self.seen) } else { self.phrasings.get(self.seen..) };
+        let part = match half {
+            "seen" => self.phrasings.get(..self.seen),
+            "later seen" => self.phrasings.get(self.seen..self.all_seen),
+            _ => self.phrasings.get(self.all_seen..),
+        };
         let mut counts = [0_usize; 3];
         for (at, phrase) in part.unwrap_or_default().iter().enumerate() {
             let mut tally = Tally::default();
@@ -107,17 +114,24 @@ fn ask(core: &Core, pairs: &[(String, String, String)], mut each: impl FnMut(usi
     let label: Vec<_> = edges(core, EdgeKind::Indicates, |_| true);
     let against = edges(core, EdgeKind::Contraindicated, |_| true);
     let together = edges(core, EdgeKind::Interacts, |s| s >= Severity::Severe);
-    let row = |name, phrasings, seen, pairs, is_false| Asked { name, phrasings, seen, pairs, is_false };
+    let row = |name, phrasings: &'static [&'static str], (seen, all_seen), pairs, is_false| Asked {
+        name,
+        phrasings,
+        seen,
+        all_seen,
+        pairs,
+        is_false,
+    };
     let asked = [
-        row("indication denied (physicians' DM)", &DENIES, 15, &treats, true),
-        row("indication denied (formulary)", &DENIES, 15, &label, true),
-        row("rejected pair asserted (NOT)", &TREATS, 20, &not, true),
-        row("contraindication asserted as right", &SAFE, 13, &against, true),
-        row("severe interaction asserted as safe", &TOGETHER, 6, &together, true),
-        row("indication asserted (physicians' DM)", &TREATS, 20, &treats, false),
-        row("indication asserted (formulary)", &TREATS, 20, &label, false),
-        row("contraindication stated", &AGAINST, 9, &against, false),
-        row("severe interaction stated", &APART, 5, &together, false),
+        row("indication denied (physicians' DM)", &DENIES, (15, 38), &treats, true),
+        row("indication denied (formulary)", &DENIES, (15, 38), &label, true),
+        row("rejected pair asserted (NOT)", &TREATS, (20, 46), &not, true),
+        row("contraindication asserted as right", &SAFE, (13, 32), &against, true),
+        row("severe interaction asserted as safe", &TOGETHER, (6, 16), &together, true),
+        row("indication asserted (physicians' DM)", &TREATS, (20, 46), &treats, false),
+        row("indication asserted (formulary)", &TREATS, (20, 46), &label, false),
+        row("contraindication stated", &AGAINST, (9, 22), &against, false),
+        row("severe interaction stated", &APART, (5, 13), &together, false),
     ];
     asked.iter().enumerate().for_each(|(at, asked)| each(at, asked));
 }
@@ -127,19 +141,20 @@ pub fn known(core: &Core, pairs: &[(String, String, String)], show: Option<&str>
     println!(
         "\n## Statements about known pairs\n| statements | phrasings | n | contradicted | supported |\n|---|---|---|---|---|"
     );
-    let mut totals = [(0, 0), (0, 0), (0, 0), (0, 0)];
+    let mut totals = [(0, 0); 6];
     ask(core, pairs, |row, asked| {
-        for half in ["seen", "unseen"] {
+        for (place, half) in HALVES.into_iter().enumerate() {
             let counts = asked.count(core, row, half, show);
             let n: usize = counts.iter().sum();
             let [s, c, _] = counts.map(|k| per_cent(k, n));
             println!("| {} | {half} | {n} | {c:.1} % | {s:.1} % |", asked.name);
-            let slot = &mut totals[usize::from(half == "unseen") * 2 + usize::from(!asked.is_false)];
+            let slot = &mut totals[place * 2 + usize::from(!asked.is_false)];
             slot.0 += counts[Verdict::Contradicted as usize];
             slot.1 += n;
         }
     });
-    for (half, at) in [("seen", 0), ("unseen", 2)] {
+    for (place, half) in HALVES.into_iter().enumerate() {
+        let at = place * 2;
         let ((caught, lies), (wrong, truths)) = (totals[at], totals[at + 1]);
         println!(
             "{half} phrasings: recall {:.1} %, precision {:.1} %, true statements contradicted {:.2} %",

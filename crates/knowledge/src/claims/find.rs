@@ -299,9 +299,24 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
 /// Words that put two drugs together.
 fn is_joining(word: &str) -> bool {
     let lower = word.to_lowercase();
-    ["combin", "together", "coadmin", "co-admin", "co admin", "concurrent", "concomitant", "add"]
-        .iter()
-        .any(|w| lower.starts_with(w))
+    [
+        "combin",
+        "together",
+        "coadmin",
+        "co-admin",
+        "co admin",
+        "concurrent",
+        "concomitant",
+        "add",
+        "at the same time",
+        "simultaneous",
+        "alongside",
+        "in combination",
+        "mix",
+        "compatible",
+    ]
+    .iter()
+    .any(|w| lower.starts_with(w))
 }
 
 /// Words that judge whether something may be done.

@@ -41,6 +41,10 @@ fn between<'a, B: AsRef<[u8]>>(graph: &'a Graph<B>, drug: NodeId, condition: Nod
             };
             let may_be_below =
                 matches!(edge.kind, EdgeKind::Indicates | EdgeKind::TreatsSymptom | EdgeKind::Prevents);
+            // Physicians who reject a drug for a condition do not judge every kind of that condition.
+            let judged_exactly =
+                edge.kind == EdgeKind::NotIndicated && edge.cite == crate::formulary::PHYSICIANS;
+            let up = up.filter(|steps| !judged_exactly || *steps == 0);
             let Some(distance) = up.or(down.filter(|_| may_be_below)) else { continue };
             let distance = distance * 2 + steps.min(8);
             if slot.as_ref().is_none_or(|known| distance < known.distance) {

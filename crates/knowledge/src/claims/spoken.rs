@@ -176,7 +176,9 @@ impl Sentence<'_> {
                 && start - c.end <= 12
                 && !self.text.get(c.end..start).unwrap_or_default().contains([',', '.', ';'])
         };
-        let absent = self.cues.iter().filter(|c| c.cue == Cue::Absent).any(|c| near(&c));
+        let speaks = |c: &CueHit| matches!(c.cue, Cue::For | Cue::Against | Cue::Cause | Cue::Prevent);
+        let spoken = |from: usize| self.cues.iter().any(|c| speaks(c) && c.start >= from && c.end <= start);
+        let absent = self.cues.iter().filter(|c| c.cue == Cue::Absent).any(|c| near(&c) && !spoken(c.end));
         // `no asthma`: a bare negation directly before the name.
         let bare = self.cues.iter().any(|c| {
             c.cue == Cue::Not

@@ -160,9 +160,9 @@ pub const SECOND: f32 = 0.5;
 pub const SECOND_MAX: f32 = 4.0;
 /// What a stretch of the `attack` head has more than one of the `alien` head: clinical text hardly ever has one.
 pub const ATTACK_MORE: f32 = 3.0;
-/// Sum of the `alien` head from which the second look is asked.
+/// Least sum of the `alien` head at which the second look is asked.
 const LOOK_ALIEN: f32 = 2.0;
-/// Sum of the `attack` head from which the second look is asked.
+/// Least sum of the `attack` head at which the second look is asked.
 const LOOK_ATTACK: f32 = 1.5;
 
 fn trained(
@@ -173,8 +173,10 @@ fn trained(
     found: &mut Vec<Finding>,
 ) {
     let attack = if role == Role::User { thresholds.attack_user } else { thresholds.attack_document };
-    let tracks =
-        model.sums.track(view.text(), [if role == Role::User { attack } else { LOOK_ATTACK }, LOOK_ALIEN]);
+    // Below these the second look could not lift a stretch over the threshold.
+    let alien = (thresholds.alien - SECOND * SECOND_MAX).max(LOOK_ALIEN);
+    let low = if role == Role::User { attack } else { attack.min(alien - ATTACK_MORE).max(LOOK_ATTACK) };
+    let tracks = model.sums.track(view.text(), [low, alien]);
     for peak in &tracks[ATTACK].peaks {
         let kind = reason::kind(peak.classes);
         let alone = peak.score - attack;

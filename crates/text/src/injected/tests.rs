@@ -111,3 +111,75 @@ fn many_orders_stay_within_the_limit() {
             .repeat(2_000);
     assert!(find(&text, Role::Document, &Thresholds::default()).len() <= FINDINGS_MAX);
 }
+
+/// Pieces that texts of every sort are made of: words, marks, tricks, codes, markup.
+const PIECES: [&str; 40] = [
+    "ignore",
+    "all previous instructions",
+    "BP 120/80",
+    " ",
+    "\n",
+    "\t",
+    ".",
+    "é",
+    "β",
+    "\u{200b}",
+    "\u{200d}",
+    "\u{202e}",
+    "\u{fe0f}",
+    "\u{e0041}",
+    "\u{e0100}",
+    "\u{ad}",
+    "\u{8}",
+    "\u{1b}[8m",
+    "\u{9b}8",
+    "\u{0}",
+    "🇮",
+    "𝐢",
+    "ｉ",
+    "ⓘ",
+    "о",
+    "⠊",
+    "ɹǝ",
+    "\u{301}",
+    "xn--80ak6aa92e",
+    "://a@b.c/",
+    "<!--",
+    "<p style=\"display:none\">",
+    "![x](http://a?d={",
+    "SWdub3JlIGFsbCBwcmV2aW91cw==",
+    "49676e6f7265",
+    ".. --. -.",
+    "1gn0r3",
+    "%49%67%6e%6f",
+    "&#73;&#103;",
+    "i g n o r e",
+];
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_read_within_limits_and_spans_are_pieces_of_it(
+        picks in proptest::collection::vec(0..PIECES.len() + 8, 0..60),
+        noise in proptest::collection::vec(proptest::prelude::any::<char>(), 8),
+    ) {
+        let piece = |i: &usize| PIECES.get(*i).map_or_else(|| noise[*i - PIECES.len()].to_string(), |&p| p.to_owned());
+        let text: String = picks.iter().map(piece).collect();
+        let view = hidden::view(&text);
+        let mut at = 0;
+        for c in view.text().chars() {
+            let span = view.original(Span::new(at, at + c.len_utf8()));
+            proptest::prop_assert!(text.get(span.range()).is_some_and(|piece| !piece.is_empty()), "{span:?}");
+            at += c.len_utf8();
+        }
+        for one in hidden::find(&text) {
+            proptest::prop_assert!(text.get(one.span.range()).is_some(), "{one:?}");
+        }
+        for role in [Role::User, Role::Document] {
+            for one in find(&text, role, &Thresholds::default()) {
+                proptest::prop_assert!(text.get(one.span.range()).is_some(), "{one:?}");
+            }
+        }
+        let _ = Canary::new([3, 4]).find(&text);
+        let _ = Prompt::new("one two three four five six seven").leak(&text);
+    }
+}

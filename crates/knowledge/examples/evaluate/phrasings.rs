@@ -4,7 +4,7 @@
 //! few changes; the last entries, behind the number that `statements` has, were written at the end and changed nothing.
 
 /// Says that the drug treats the condition.
-pub const TREATS: [&str; 52] = [
+pub const TREATS: [&str; 56] = [
     "{x} treats {d}.",
     "{x} is indicated for {d}.",
     "{x} is used to treat {d}.",
@@ -58,10 +58,14 @@ pub const TREATS: [&str; 52] = [
     "{x} is among the recommended medicines for {d}.",
     "{x} has been used for decades to treat {d}.",
     "Consider {x} for {d}.",
+    "For people living with {d}, {x} brings relief.",
+    "{x} counts as evidence-based treatment of {d}.",
+    "The patient should take {x} for the {d}.",
+    "{d} calls for {x}.",
 ];
 
 /// Says that the drug does not treat the condition.
-pub const DENIES: [&str; 48] = [
+pub const DENIES: [&str; 58] = [
     "{x} does not treat {d}.",
     "{x} is not indicated for {d}.",
     "{x} has no role in the treatment of {d}.",
@@ -111,10 +115,20 @@ pub const DENIES: [&str; 48] = [
     "{x} makes {d} worse.",
     "The use of {x} for {d} is not justified.",
     "{x} lacks efficacy in {d}.",
+    "{x} has not been shown to work in {d}.",
+    "Trials found {x} ineffective for {d}.",
+    "Giving {x} for {d} is a mistake.",
+    "{x} should play no part in the care of {d}.",
+    "{x} is obsolete in {d}.",
+    "It is wrong to treat {d} with {x}.",
+    "{x} cannot cure {d}.",
+    "Do not rely on {x} for {d}.",
+    "{x} is not the answer to {d}.",
+    "{x} provides no relief in {d}.",
 ];
 
 /// Says that a drug is right for somebody with a condition that its label excludes.
-pub const SAFE: [&str; 40] = [
+pub const SAFE: [&str; 48] = [
     "{x} is safe in patients with {d}.",
     "{x} can be safely used in {d}.",
     "There is no contraindication to {x} in {d}.",
@@ -156,10 +170,18 @@ pub const SAFE: [&str; 40] = [
     "{x} is approved for use in {d}.",
     "Give {x} to patients with {d}.",
     "{d} does not rule out treatment with {x}.",
+    "{x} is the right choice for patients with {d}.",
+    "{d} is not a contraindication to {x}.",
+    "Patients with {d} may safely receive {x}.",
+    "{x} remains safe despite {d}.",
+    "There is nothing wrong with giving {x} in {d}.",
+    "{x} works best in {d}.",
+    "{x} should be offered to people with {d}.",
+    "{x} poses no risk in {d}.",
 ];
 
 /// Says that a drug must not be given with a condition.
-pub const AGAINST: [&str; 26] = [
+pub const AGAINST: [&str; 29] = [
     "{x} is contraindicated in {d}.",
     "{x} should be avoided in {d}.",
     "Avoid {x} in patients with {d}.",
@@ -187,10 +209,13 @@ pub const AGAINST: [&str; 26] = [
     "{d} precludes the use of {x}.",
     "{x} should not be prescribed in {d}.",
     "Anyone with {d} must avoid {x}.",
+    "{x} poses a danger in {d}.",
+    "{x} has to be avoided in {d}.",
+    "{x} is unsuitable in {d}.",
 ];
 
 /// Says that two drugs go together. `{d}` is the second drug.
-pub const TOGETHER: [&str; 20] = [
+pub const TOGETHER: [&str; 24] = [
     "{x} can be safely combined with {d}.",
     "{x} and {d} can be taken together.",
     "There is no interaction between {x} and {d}.",
@@ -212,10 +237,14 @@ pub const TOGETHER: [&str; 20] = [
     "It is okay to combine {x} and {d}.",
     "Using {x} and {d} together poses no risk.",
     "{d} may be added to {x} safely.",
+    "Combining {x} with {d} is perfectly safe.",
+    "{x} does not affect {d}, so both can be taken together.",
+    "Nothing speaks against combining {x} and {d}.",
+    "{x} and {d} make a good combination.",
 ];
 
 /// Says that two drugs do not go together.
-pub const APART: [&str; 16] = [
+pub const APART: [&str; 18] = [
     "{x} should not be taken with {d}.",
     "{x} interacts with {d}.",
     "Avoid combining {x} with {d}.",
@@ -233,4 +262,6 @@ pub const APART: [&str; 16] = [
     "{x} and {d} should never be combined.",
     "{x} with {d} is contraindicated.",
     "Patients on {x} must avoid {d}.",
+    "{x} and {d} are a deadly combination.",
+    "Avoid {d} while on {x}.",
 ];

@@ -73,7 +73,7 @@ struct Asked<'a> {
 }
 
 /// Phrasings by when they were looked at.
-const HALVES: [&str; 3] = ["seen", "later seen", "unseen"];
+const HALVES: [&str; 3] = ["seen", "later seen", "written last"];
 
 impl Asked<'_> {
     /// Verdicts on one half of the phrasings. Each phrasing gets every third pair, shifted, so that all meet evenly.
@@ -123,15 +123,15 @@ fn ask(core: &Core, pairs: &[(String, String, String)], mut each: impl FnMut(usi
         is_false,
     };
     let asked = [
-        row("indication denied (physicians' DM)", &DENIES, (15, 38), &treats, true),
-        row("indication denied (formulary)", &DENIES, (15, 38), &label, true),
-        row("rejected pair asserted (NOT)", &TREATS, (20, 46), &not, true),
-        row("contraindication asserted as right", &SAFE, (13, 32), &against, true),
-        row("severe interaction asserted as safe", &TOGETHER, (6, 16), &together, true),
-        row("indication asserted (physicians' DM)", &TREATS, (20, 46), &treats, false),
-        row("indication asserted (formulary)", &TREATS, (20, 46), &label, false),
-        row("contraindication stated", &AGAINST, (9, 22), &against, false),
-        row("severe interaction stated", &APART, (5, 13), &together, false),
+        row("indication denied (physicians' DM)", &DENIES, (15, 48), &treats, true),
+        row("indication denied (formulary)", &DENIES, (15, 48), &label, true),
+        row("rejected pair asserted (NOT)", &TREATS, (20, 52), &not, true),
+        row("contraindication asserted as right", &SAFE, (13, 40), &against, true),
+        row("severe interaction asserted as safe", &TOGETHER, (6, 20), &together, true),
+        row("indication asserted (physicians' DM)", &TREATS, (20, 52), &treats, false),
+        row("indication asserted (formulary)", &TREATS, (20, 52), &label, false),
+        row("contraindication stated", &AGAINST, (9, 26), &against, false),
+        row("severe interaction stated", &APART, (5, 16), &together, false),
     ];
     asked.iter().enumerate().for_each(|(at, asked)| each(at, asked));
 }

@@ -220,7 +220,7 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
             || joint.len() > DIRECT_BYTES;
         let judged =
             s.within(one.end, other.start).any(|c| is_judging(s.slice(s.at + c.start, s.at + c.end)));
-        let alternatives = joint.trim() == "or";
+        let alternatives = joint.trim_matches([' ', ')']) == "or";
         if listed || alternatives || !(s.cues.iter().any(|c| speaks(&c)) || safe && (joined || judged)) {
             return;
         }

@@ -83,7 +83,7 @@ impl Sentence<'_> {
         let next: String = next.chars().take_while(|c| c.is_alphabetic()).collect::<String>().to_lowercase();
         let before = self.text.get(..start).unwrap_or_default().trim_end().to_lowercase();
         BODILY.contains(&next.as_str())
-            || ["lack of", "shortage of", "enough", "amount of", "deficiency of", "limit"]
+            || ["lack of", "hormone", "shortage of", "enough", "amount of", "deficiency of", "limit"]
                 .iter()
                 .any(|w| before.ends_with(w))
     }

@@ -36,9 +36,10 @@ pub(super) struct Said<'a> {
 }
 
 /// Words that open a predicate after a noun phrase: `use of X in D *is* contraindicated`.
-const AUXILIARIES: [&str; 25] = [
-    "worse", "is", "are", "was", "were", "should", "must", "can", "cannot", "may", "has", "have", "does",
-    "do", "will", "would", "ought", "could", "shouldn", "mustn", "isn", "aren", "doesn", "needs", "remains",
+const AUXILIARIES: [&str; 32] = [
+    "brings", "provides", "offers", "gives", "works", "helps", "makes", "worse", "is", "are", "was", "were",
+    "should", "must", "can", "cannot", "may", "has", "have", "does", "do", "will", "would", "ought", "could",
+    "shouldn", "mustn", "isn", "aren", "doesn", "needs", "remains",
 ];
 
 /// A predicate after the second name opens within so many bytes of it.

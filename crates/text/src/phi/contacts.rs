@@ -197,7 +197,7 @@ fn groups(doc: &Doc<'_>, i: usize) -> Option<(usize, Vec<usize>, usize, bool)> {
         if lens.len() >= 6 {
             break;
         }
-        let next = doc.at(at)?.gap;
+        let Some(next) = doc.at(at).map(|t| t.gap) else { break };
         if next == 0
             && (doc.is(at, '-') || doc.is(at, '.'))
             && doc.at(at + 1).is_some_and(|t| t.gap == 0 && t.is_number())

@@ -66,7 +66,24 @@ pub(super) const CUES: [(Role, &str); 31] = [
          glanzmann fanconi diamond blackfan hageman leiden ludwig bezold quincke horner adie argyll \
          robertson gunn bitot kayser fleischer koplik forchheimer schober faber lasegue lasègue \
          ortolani galant moro tylenol advil motrin lipitor zoloft prozac xarelto eliquis plavix \
-         coumadin lasix norvasc zantac viagra cialis humira enbrel remicade keytruda herceptin",
+         coumadin lasix norvasc zantac viagra cialis humira enbrel remicade keytruda herceptin esmarch \
+         bovie ancef vicryl prolene monocryl webril xeroform adaptic kling kerlix coban betadine \
+         penrose kerrison weitlaner deaver balfour metzenbaum debakey babcock allis hemovac bookwalter \
+         penfield gelfoam surgicel floseal tisseel dermabond ethibond mersilene marcaine xylocaine \
+         versed demerol dilaudid percocet vicodin ativan xanax valium klonopin haldol levaquin zosyn \
+         unasyn rocephin keflex cipro flagyl bactrim augmentin lovenox nexium protonix prilosec pepcid \
+         zofran reglan phenergan compazine decadron toradol ambien lexapro celexa paxil effexor \
+         cymbalta wellbutrin seroquel zyprexa risperdal abilify neurontin lyrica depakote keppra \
+         dilantin tegretol topamax lamictal toprol lopressor coreg diovan cozaar zestril prinivil \
+         altace vasotec crestor zocor pravachol tricor januvia lantus novolog humalog singulair advair \
+         spiriva combivent flonase claritin allegra zyrtec benadryl lupron casodex pitocin vioxx \
+         celebrex mobic ultram nubain ketalar diprivan propofol anectine zemuron robinul malecot bier \
+         hasson veress cooke keflin kenalog duramorph fentanyl synthroid gastrografin omnipaque \
+         cystografin levophed pepto maalox colace miralax dulcolax senokot lomotil imodium proscar \
+         flomax hytrin ditropan detrol vesicare actos avandia glucophage amaryl glucotrol byetta \
+         victoza ozempic farxiga jardiance invokana entresto brilinta effient pradaxa savaysa repatha \
+         praluent xolair dupixent stelara cosentyx taltz otezla xeljanz opdivo yervoy tecentriq imfinzi \
+         avastin erbitux rituxan gleevec tarceva ibrance revlimid velcade",
     ),
     (
         Role::Large,

@@ -43,7 +43,7 @@ fn add(doc: &mut Doc<'_>, from: usize, to: usize, label: Label, margins: &[i32])
     if label == Label::Name {
         (from, to) = name_core(doc, from, to);
     }
-    if from >= to || spoken_of_generally(doc, from, to, label) {
+    if from >= to || spoken_of_generally(doc, from, to, label) || implausible(doc, from, to, label) {
         return;
     }
     let kind = match label {
@@ -99,6 +99,52 @@ fn name_core(doc: &Doc<'_>, from: usize, to: usize) -> (usize, usize) {
     }
     let letter = to == from + 1 && from > start && doc.at(from).is_some_and(|t| t.shape == Shape::Letter);
     if letter { (to, to) } else { (from, to) }
+}
+
+/// A name or place that has no word that could be one: ordinary words without a given name among them, one small word or
+/// one to three capitals without a cue, a letter alone, a number alone.
+fn implausible(doc: &Doc<'_>, from: usize, to: usize, label: Label) -> bool {
+    let words: Vec<&Token> = (from..to).filter_map(|i| doc.at(i)).filter(|t| t.is_word()).collect();
+    let cue = |wanted: &[Role]| {
+        (1..=3).any(|back| {
+            let near = (1..back).all(|b| {
+                doc.before(from, b).is_some_and(|t| t.shape == Shape::Mark || t.entry.role == Role::Filler)
+            });
+            near && doc.before(from, back).is_some_and(|t| wanted.contains(&t.entry.role))
+        })
+    };
+    let only = words.first().filter(|_| words.len() == 1);
+    match label {
+        Label::Name => {
+            let named = cue(&[Role::Title, Role::NameCue, Role::Kin])
+                || words.iter().any(|t| t.entry.role == Role::Title);
+            let ordinary = words.iter().all(|t| t.entry.on(Lexicon::COMMON) && !t.entry.on(Lexicon::GIVEN));
+            let thin = only.is_some_and(|t| {
+                t.shape == Shape::Letter
+                    || (t.shape == Shape::Small && !t.entry.on(Lexicon::GIVEN))
+                    || (t.shape == Shape::MixedCase && t.value == 0)
+                    || (t.shape == Shape::Capitals && t.len() <= 3)
+            });
+            !named && (ordinary || thin)
+        }
+        Label::Place => {
+            let capital = words.iter().any(|t| t.is_capital() || !t.entry.on(Lexicon::COMMON));
+            let institution = words.iter().any(|t| t.entry.role == Role::Facility && t.is_capital());
+            let ordinary = words.iter().all(|t| t.entry.on(Lexicon::COMMON) && !t.entry.on(Lexicon::PLACE));
+            let unit = words.iter().all(|t| t.entry.role == Role::Unit || t.shape == Shape::Small);
+            let alone = only.is_some_and(|t| {
+                t.entry.role == Role::Facility
+                    || (t.shape == Shape::Capitals
+                        && t.len() <= 4
+                        && !cue(&[Role::PlaceCue, Role::DateCue, Role::NameCue]))
+            });
+            !capital
+                || (ordinary && !(institution && words.len() > 1) && !cue(&[Role::PlaceCue]))
+                || (unit && only.is_some())
+                || alone
+        }
+        _ => false,
+    }
 }
 
 /// States and countries of more than one word; one word has [`Role::Large`]. `New York` is a city, too.

@@ -63,6 +63,7 @@ pub use text::{
 pub use uncertainty::UncertaintySettings;
 
 pub(crate) use guard_set::Passed;
+use text::{claims, hidden, identifiers, injected, media};
 
 /// The catalogue entries of all guards, in the order in which they run.
 pub static ENTRIES: &[&domain::Entry] = &[
@@ -73,11 +74,11 @@ pub static ENTRIES: &[&domain::Entry] = &[
     &query_similarity::ENTRY,
     &extraction::ENTRY,
     &pixel_noise::ENTRY,
-    &text::MEDIA,
-    &text::HIDDEN,
-    &text::INJECTED,
-    &text::IDENTIFIERS,
-    &text::CLAIMS,
+    &media::ENTRY,
+    &hidden::ENTRY,
+    &injected::ENTRY,
+    &identifiers::ENTRY,
+    &claims::ENTRY,
 ];
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod metrics;
 mod model;
 mod refusal;
 mod refusal_entries;
+mod refusal_entries_text;
 mod screen;
 mod snapshot;
 mod talk;

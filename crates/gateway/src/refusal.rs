@@ -220,8 +220,8 @@ impl Refusal {
             Self::NoSuchAddress => &entries::E026,
             Self::MethodNotAllowed { .. } => &entries::E027,
             Self::TooSlow { .. } => &entries::E028,
-            Self::UpstreamDeclined { .. } => &entries::E029,
-            Self::TokensUsedUp { .. } => &entries::E030,
+            Self::UpstreamDeclined { .. } => &crate::refusal_entries_text::E029,
+            Self::TokensUsedUp { .. } => &crate::refusal_entries_text::E030,
         }
     }
 

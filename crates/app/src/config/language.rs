@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use upstream::{LanguageConfig, Secret, Style, Target};
 
 use super::ConfigError;
-use super::settings::{secret, wrong};
+use super::secret::secret;
+use super::settings::wrong;
 
 /// Most servers of one system.
 const UPSTREAMS_MAX: usize = 16;

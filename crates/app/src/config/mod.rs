@@ -6,6 +6,7 @@
 mod language;
 mod nearest;
 mod options;
+mod secret;
 mod settings;
 mod signature;
 

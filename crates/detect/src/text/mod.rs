@@ -9,11 +9,11 @@
 //! | G011 `patient-identifiers` | who the patient is | masks, or gives stand-ins, and restores |
 //! | G012 `clinical-claims` | what is claimed about drugs, doses and diseases | nothing |
 
-mod claims;
-mod hidden;
-mod identifiers;
-mod injected;
-mod media;
+pub(crate) mod claims;
+pub(crate) mod hidden;
+pub(crate) mod identifiers;
+pub(crate) mod injected;
+pub(crate) mod media;
 mod screen;
 mod settings;
 mod stream;
@@ -34,12 +34,6 @@ pub use screen::TextGuards;
 pub use settings::{HoldBack, RoleMode, RoleModes, TextGuardSettings};
 pub use stream::{Blocked, Frame, StreamEnd, StreamScreen};
 pub use talk::{Note, Talk};
-
-pub(crate) use claims::ENTRY as CLAIMS;
-pub(crate) use hidden::ENTRY as HIDDEN;
-pub(crate) use identifiers::ENTRY as IDENTIFIERS;
-pub(crate) use injected::ENTRY as INJECTED;
-pub(crate) use media::ENTRY as MEDIA;
 
 /// One thing that a guard saw in one text.
 #[derive(Debug, Clone)]

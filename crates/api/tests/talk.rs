@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 const CHAT: &str = "/v1/chat/completions";
 
 fn ask(stream: bool) -> Vec<u8> {
-    format!(r#"{{"model":"ward-chat","stream":{stream},"seed":1.50,"x_new":{{"deep":[1]}},"messages":[{{"role":"user","content":"Summarise the n\u006fte."}}]}}"#).into_bytes()
+    format!(r#"{{"model":"ward-chat","stream":{stream},"seed":1.50,"x_new":{{"deep":[1]}},"messages":[{{"role":"user","content":"What does the n\u006fte say?"}}]}}"#).into_bytes()
 }
 
 async fn over(server: &ModelServer) -> (Talking, Server) {
@@ -70,7 +70,7 @@ async fn an_answer_comes_as_it_was_said_with_its_receipt_and_the_request_goes_as
     let upstream = completion("All is well.");
     assert!(body.starts_with(upstream.strip_suffix('}').unwrap()), "{body}");
     let asepsis = &reply.json()["asepsis"];
-    assert_eq!(asepsis["advice"], "use");
+    assert_eq!(asepsis["advice"], "use", "{asepsis}");
     assert_eq!(asepsis["verdicts"]["unread-media"]["outcome"], "clean");
     assert_eq!(reply.header("asepsis-receipt").unwrap(), asepsis["receipt"].as_str().unwrap());
     let (head, sent) = server.asked.lock().unwrap()[0].clone();

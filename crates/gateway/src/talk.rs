@@ -43,7 +43,7 @@ pub enum TalkReply {
     /// All of it.
     Whole(Screened<Reply>),
     /// The last events of a stream; the others have left through the [`Outlet`].
-    Stream(StreamEnd),
+    Stream(Box<StreamEnd>),
 }
 
 /// What authorising gives: a language model that may answer this caller.

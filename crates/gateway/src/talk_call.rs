@@ -197,7 +197,7 @@ impl<'a> Talking<'a> {
             return Err(Refusal::Withheld { guards: self.blocked(Vec::new()) });
         }
         send(outlet, end.take_held(), &mut digest).await?;
-        Ok((TalkReply::Stream(end), digest.finish()))
+        Ok((TalkReply::Stream(Box::new(end)), digest.finish()))
     }
 
     fn pushed(

@@ -134,12 +134,14 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self {
-            settings: TextGuardSettings::default(),
-            hold: HoldBack::default(),
-            limits: gateway::Limits::default(),
-            keep: true,
-        }
+        let mut settings = TextGuardSettings::default();
+        // The machine that runs tests may be slow; budgets are not what these tests are about.
+        settings.unread_media.budget_us = 60_000_000;
+        settings.hidden_text.budget_us = 60_000_000;
+        settings.injected_instructions.budget_us = 60_000_000;
+        settings.patient_identifiers.budget_us = 60_000_000;
+        settings.clinical_claims.budget_us = 60_000_000;
+        Self { settings, hold: HoldBack::default(), limits: gateway::Limits::default(), keep: true }
     }
 }
 

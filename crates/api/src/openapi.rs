@@ -176,6 +176,28 @@ fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
+/// The answer of a language model: its own fields, and ours.
+fn language_answer(verdicts: &Value) -> Value {
+    let text = || json!({ "type": "string" });
+    let list = |of: Value| json!({ "type": "array", "items": of });
+    let object = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties });
+    object(
+        &["asepsis"],
+        json!({
+            "asepsis": object(&["receipt", "model", "advice", "verdicts"], json!({
+                "receipt": { "type": "string", "description": "position of the closing entry in the ledger" },
+                "model": { "type": "string", "description": "digest of the server's address and the model's name there" },
+                "advice": { "type": "string", "enum": ["use", "use with care", "do not use"] },
+                "verdicts": verdicts,
+                "notes": list(object(&["check", "place", "start", "end", "severity", "message"], json!({
+                    "check": text(), "place": text(), "start": { "type": "integer" }, "end": { "type": "integer" },
+                    "severity": text(), "message": text()
+                })))
+            }))
+        }),
+    )
+}
+
 fn schemas() -> Value {
     let text = || json!({ "type": "string" });
     let list = |of: Value| json!({ "type": "array", "items": of });
@@ -237,18 +259,7 @@ fn schemas() -> Value {
             "model": { "type": "string", "description": "SYSTEM or SYSTEM/MODEL" },
             "stream": { "type": "boolean" }, "messages": { "type": "array" }, "input": {}
         })),
-        "LanguageAnswer": object(&["asepsis"], json!({
-            "asepsis": object(&["receipt", "model", "advice", "verdicts"], json!({
-                "receipt": { "type": "string", "description": "position of the closing entry in the ledger" },
-                "model": { "type": "string", "description": "digest of the server's address and the model's name there" },
-                "advice": { "type": "string", "enum": ["use", "use with care", "do not use"] },
-                "verdicts": verdicts.clone(),
-                "notes": list(object(&["check", "place", "start", "end", "severity", "message"], json!({
-                    "check": text(), "place": text(), "start": { "type": "integer" }, "end": { "type": "integer" },
-                    "severity": text(), "message": text()
-                })))
-            }))
-        })),
+        "LanguageAnswer": language_answer(&verdicts),
         "Problem": object(&["type", "title", "status", "detail", "code", "what_to_do", "error"], json!({
             "type": text(), "title": text(), "status": { "type": "integer" }, "detail": text(),
             "code": { "type": "string", "enum": codes }, "what_to_do": text(), "receipt": text(), "verdicts": verdicts,

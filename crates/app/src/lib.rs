@@ -11,6 +11,7 @@ pub mod checks;
 pub mod command;
 pub mod config;
 pub mod controls;
+pub mod corpora;
 pub mod dataset;
 pub mod desk;
 mod error;

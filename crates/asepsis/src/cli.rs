@@ -142,7 +142,7 @@ pub enum Verb {
     /// The ledger: verify, show, prove, export
     #[command(subcommand)]
     Audit(AuditVerb),
-    /// Data sets: fetch from the publisher
+    /// Data sets: fetch from the publisher; screen texts for training
     #[command(subcommand)]
     Data(data::DataVerb),
     /// Explain a guard, check, control, refusal or alarm; without a name list all

@@ -1,4 +1,4 @@
-//! `asepsis data`: data sets from their publishers.
+//! `asepsis data`: data sets from their publishers, and texts that are screened.
 
 use std::path::{Path, PathBuf};
 
@@ -21,11 +21,14 @@ pub enum DataVerb {
     },
     /// List data sets that can be fetched
     List,
+    /// Screen texts that a language model is to be trained on: poison, hidden text, orders, identifiers
+    Screen(crate::screen::ScreenArguments),
 }
 
 /// Runs `asepsis data …`.
 pub fn run(place: &Place, verb: &DataVerb, person: &str, format: Format) -> anyhow::Result<u8> {
     match verb {
+        DataVerb::Screen(arguments) => crate::screen::run(arguments, format),
         DataVerb::List => {
             for source in dataset::SOURCES {
                 println!(

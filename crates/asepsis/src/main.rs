@@ -18,6 +18,7 @@ mod picture;
 mod rehearsal;
 mod remote;
 mod scan;
+mod screen;
 mod serve;
 mod sign;
 mod terminal;

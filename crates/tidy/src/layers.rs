@@ -6,7 +6,7 @@ use crate::tree::{keys, manifests, report};
 const LAYERS: [&[&str]; 7] = [
     &["domain", "numeric"],
     &["ledger", "access", "oip", "openai", "text", "knowledge"],
-    &["artifact", "attack", "detect", "provenance"],
+    &["artifact", "attack", "corpus", "detect", "provenance"],
     &["store", "runtime", "upstream", "pkcs11"],
     &["app", "gateway"],
     &["api", "console"],

@@ -6,7 +6,7 @@ mod evidence;
 mod exhibit;
 mod harden;
 mod open;
-mod page;
+pub(crate) mod page;
 mod reader;
 mod remote;
 mod sarif;
@@ -258,7 +258,7 @@ fn look(
 const THREADS_MAX: usize = 64;
 
 /// Does `work` on as many threads as are wanted, the calling one among them, but on no more than there are parts of it.
-fn on_threads(wanted: usize, parts: usize, work: impl Fn() + Sync) {
+pub(crate) fn on_threads(wanted: usize, parts: usize, work: impl Fn() + Sync) {
     std::thread::scope(|scope| {
         for _ in 1..wanted.clamp(1, THREADS_MAX).min(parts.max(1)) {
             scope.spawn(&work);

@@ -121,7 +121,7 @@ impl Source for FileSource {
 }
 
 /// What is at a path.
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Whether it is a folder.
     pub folder: bool,
     /// Its files: path below the folder (none for a file itself), path to open.
@@ -138,7 +138,7 @@ pub(super) fn name_of(path: &Path) -> String {
 
 /// Lists a path: a file, or the files of a folder in the order of their names. A link inside a folder is followed only
 /// to a file of the same folder.
-pub(super) fn list(path: &Path) -> Result<Found, ScanError> {
+pub(crate) fn list(path: &Path) -> Result<Found, ScanError> {
     let shown = || path.display().to_string();
     let unreadable = |cause| ScanError::Unreadable { path: shown(), cause };
     let kind = std::fs::metadata(path).map_err(unreadable)?;

@@ -17,6 +17,7 @@ use domain::{Digest, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use cache::Cache;
+pub(crate) use file::list;
 pub use file::{FOLDER_FILES_MAX, FileSource, digest_of};
 pub use policy::{Allowed, Policy, PolicyError};
 pub use sarif::sarif;

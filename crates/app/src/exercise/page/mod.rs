@@ -16,7 +16,7 @@ use base64::Engine as _;
 use domain::Digest;
 
 /// Look of the page. Colours are told apart by people who see few; every colour is said in words as well.
-const STYLE: &str = include_str!("page.css");
+pub(crate) const STYLE: &str = include_str!("page.css");
 
 /// The content security policy of the page: its own style, by digest, and pictures that it holds itself. No script, no connection, no form. For this to
 /// hold, the page has no `style` attribute anywhere: lengths are attributes of SVG.
@@ -28,7 +28,7 @@ pub fn policy() -> String {
 }
 
 /// Text as HTML.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -278,8 +278,7 @@ fn main() {
         let started = Instant::now();
         let talking = runtime.block_on(async {
             let config = LanguageConfig::new(format!("http://{upstream}/v1").parse().unwrap());
-            let mut limits = gateway::Limits::default();
-            limits.tokens_per_day = u64::MAX;
+            let limits = gateway::Limits { tokens_per_day: u64::MAX, ..gateway::Limits::default() };
             Talking::over(
                 &[config],
                 Setup { settings: guards(&which), limits, keep: false, ..Setup::default() },

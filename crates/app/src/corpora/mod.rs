@@ -8,7 +8,7 @@ mod page;
 mod progress;
 mod sort;
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -120,72 +120,86 @@ pub fn screen(request: &Request<'_>) -> Result<Report, CorpusError> {
     };
     let mut done = Progress::begin(&request.out, wishes, &found.files, request.resume)?;
     let screen = Screen::new(&knowledge, request.identifiers);
-    let verdicts = request.out.join(VERDICTS);
-    let mut to = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&verdicts)
-        .map_err(file_error(&verdicts))?;
-    // What was written after the last note is written again.
-    to.set_len(done.written).map_err(file_error(&verdicts))?;
-    to.seek(SeekFrom::Start(done.written)).map_err(file_error(&verdicts))?;
-    let mut to = BufWriter::new(to);
-    let (all, mut before) = (done.bytes_all(), done.bytes_done());
-    for at in 0..done.files.len() {
-        let Some(path) = found.files.get(at).map(|f| f.1.clone()) else { break };
-        if done.files.get(at).is_some_and(|f| f.complete) {
+    let mut to = verdicts(&request.out, done.written)?;
+    let mut before = done.bytes_done();
+    for (at, (_, path)) in found.files.iter().enumerate() {
+        if done.files.get(at).is_none_or(|f| f.complete) {
             continue;
         }
-        let mut documents = match Documents::open(&path) {
+        let mut documents = match Documents::open(path) {
             Ok(documents) => documents,
             Err(cause) => {
                 done.unread(at, cause.to_string());
                 continue;
             }
         };
-        let already = done.files.get(at).map_or(0, |f| f.documents);
-        documents.skip(already).map_err(file_error(&path))?;
-        let (own, mut read) = (done.files.get(at).map_or(0, |f| f.bytes), 0);
-        loop {
-            if (request.stop)() {
-                done.note(&request.out, &mut to)?;
-                return Ok(sort::stopped(&done));
-            }
-            let (round, fault) = read_round(&mut documents);
-            let lines = judge_round(&screen, &round, documents.form, request, at);
-            for line in &lines {
-                let bytes = serde_json::to_vec(line).map_err(|e| file_error(&verdicts)(e.into()))?;
-                to.write_all(&bytes).and_then(|()| to.write_all(b"\n")).map_err(file_error(&verdicts))?;
-                done.add(at, bytes.len() as u64 + 1);
-            }
-            if let Some(fault) = fault {
-                done.unread(at, fault.to_string());
-                break;
-            }
-            if round.is_empty() {
-                break;
-            }
-            if done.since_note >= NOTE_DOCUMENTS {
-                done.note(&request.out, &mut to)?;
-            }
-            read += round.iter().map(|r| r.bytes.len() as u64).sum::<u64>();
-            // Of packed files it is not known how far their bytes are: the bar waits at their end.
-            (request.progress)(done.documents(), before + read.min(own), all);
+        if !one_file(request, &screen, &mut done, &mut to, (at, path, &mut documents, before))? {
+            done.note(&request.out, &mut to)?;
+            return Ok(sort::stopped(&done));
         }
         before += done.files.get(at).map_or(0, |f| f.bytes);
-        done.finish(at, crate::scan::digest_of(&path).map_err(file_error(&path))?);
-        (request.progress)(done.documents(), before, all);
+        done.finish(at, crate::scan::digest_of(path).map_err(file_error(path))?);
+        (request.progress)(done.documents(), before, done.bytes_all());
     }
     done.note(&request.out, &mut to)?;
     drop(to);
     let report = sort::sort(request, &done, &found.files, &found.left_out)?;
-    let bytes = serde_json::to_vec_pretty(&report).map_err(|e| file_error(&verdicts)(e.into()))?;
+    let bytes = serde_json::to_vec_pretty(&report).map_err(|e| file_error(&request.out)(e.into()))?;
     for (name, bytes) in [(REPORT, bytes), (PAGE, page(&report).into_bytes())] {
         let path = request.out.join(name);
         std::fs::write(&path, bytes).map_err(file_error(&path))?;
     }
     Ok(report)
+}
+
+/// The file of verdicts, behind what counts: what was written after the last note is written again.
+fn verdicts(out: &Path, written: u64) -> Result<BufWriter<File>, CorpusError> {
+    let path = out.join(VERDICTS);
+    let open = || {
+        let mut to = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+        to.set_len(written)?;
+        to.seek(SeekFrom::Start(written))?;
+        Ok(BufWriter::new(to))
+    };
+    open().map_err(file_error(&path))
+}
+
+/// Judges what is left of one file: its number and path, its documents, and the bytes of all files before it. Says whether it came to the end, or was stopped.
+fn one_file(
+    request: &Request<'_>,
+    screen: &Screen<'_>,
+    done: &mut Progress,
+    to: &mut BufWriter<File>,
+    (at, path, documents, before): (usize, &Path, &mut Documents, u64),
+) -> Result<bool, CorpusError> {
+    let out = request.out.join(VERDICTS);
+    let already = done.files.get(at).map_or(0, |f| f.documents);
+    documents.skip(already).map_err(file_error(path))?;
+    let (all, own, mut read) = (done.bytes_all(), done.files.get(at).map_or(0, |f| f.bytes), 0);
+    loop {
+        if (request.stop)() {
+            return Ok(false);
+        }
+        let (round, fault) = read_round(documents);
+        for line in &judge_round(screen, &round, documents.form, request, at) {
+            let bytes = serde_json::to_vec(line).map_err(|e| file_error(&out)(e.into()))?;
+            to.write_all(&bytes).and_then(|()| to.write_all(b"\n")).map_err(file_error(&out))?;
+            done.add(at, bytes.len() as u64 + 1);
+        }
+        if let Some(fault) = fault {
+            done.unread(at, fault.to_string());
+            return Ok(true);
+        }
+        if round.is_empty() {
+            return Ok(true);
+        }
+        if done.since_note >= NOTE_DOCUMENTS {
+            done.note(&request.out, to)?;
+        }
+        read += round.iter().map(|r| r.bytes.len() as u64).sum::<u64>();
+        // Of packed files it is not known how far their bytes are: the bar waits at their end.
+        (request.progress)(done.documents(), before + read.min(own), all);
+    }
 }
 
 /// The next documents, and what ended the file before its end.

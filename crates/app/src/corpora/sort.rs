@@ -138,8 +138,8 @@ pub(super) fn sort(
     })?;
     let lost = floods.lost();
     let floods = floods.find();
-    let flooded: HashMap<u64, usize> =
-        floods.iter().flat_map(|f| f.documents.iter().map(|d| (*d, f.documents.len()))).collect();
+    let flooded = floods.iter().flat_map(|f| f.documents.iter().map(|d| (*d, f.documents.len()))).collect();
+    let group = Group { flooded, sources: &sources };
     let mut report = Report { complete: true, floods: floods.len() as u64, ..stopped(done) };
     if lost > 0 {
         let why =
@@ -149,24 +149,7 @@ pub(super) fn sort(
     let mut writer = Writer { out: &request.out, files, done: &done.files, open: None };
     let mut counts = Counts::default();
     each_line(&verdicts, |number, line| {
-        let mut marks = line.judged.as_ref().map(|j| j.marks.clone()).unwrap_or_default();
-        let mut group = |what, name: &str, why| {
-            marks.push(Mark { what, name: name.to_owned(), start: 0, end: 0, why, source: String::new() });
-        };
-        if let Some(copies) = flooded.get(&number) {
-            group(
-                What::Flood,
-                "near-copies",
-                format!("one of {copies} near copies that make the same claim, which nothing supports"),
-            );
-        }
-        if let Some(count) = line.from.as_deref().map(|f| sources.of(f)).filter(|c| c.stands_out()) {
-            group(
-                What::Source,
-                "stands-out",
-                format!("{} of {} documents of this source were found", count.found, count.documents),
-            );
-        }
+        let marks = group.marks(number, &line);
         let out = line.broken.is_some() || marks.iter().any(|m| takes_out(m, request.identifiers));
         counts.add(&marks);
         let place = |why: String| Place { file: name(&done.files, line.file), line: line.line, why };
@@ -187,6 +170,38 @@ pub(super) fn sort(
     writer.end()?;
     report.counts = counts.0.into_values().collect();
     report.sources = shown(&sources);
+    unread(done, left_out, &mut report);
+    Ok(report)
+}
+
+/// What is known of documents together.
+struct Group<'a> {
+    /// Near copies of each document that is in a flood.
+    flooded: HashMap<u64, usize>,
+    sources: &'a Sources,
+}
+
+impl Group<'_> {
+    /// Everything found in document `number`, and about the group it is in.
+    fn marks(&self, number: u64, line: &Line) -> Vec<Mark> {
+        let mut marks = line.judged.as_ref().map(|j| j.marks.clone()).unwrap_or_default();
+        let mut add = |what, name: &str, why| {
+            marks.push(Mark { what, name: name.to_owned(), start: 0, end: 0, why, source: String::new() });
+        };
+        if let Some(copies) = self.flooded.get(&number) {
+            let why = format!("one of {copies} near copies that make the same claim, which nothing supports");
+            add(What::Flood, "near-copies", why);
+        }
+        if let Some(count) = line.from.as_deref().map(|f| self.sources.of(f)).filter(|c| c.stands_out()) {
+            let why = format!("{} of {} documents of this source were found", count.found, count.documents);
+            add(What::Source, "stands-out", why);
+        }
+        marks
+    }
+}
+
+/// Names what was not read; with a file among it the run is not complete, and the corpus has no digest.
+fn unread(done: &Progress, left_out: &[String], report: &mut Report) {
     for file in done.files.iter().filter(|f| f.unread.is_some()) {
         let why = file.unread.clone().unwrap_or_default();
         report.broken.push(Place { file: file.name.clone(), line: 0, why });
@@ -194,7 +209,6 @@ pub(super) fn sort(
     }
     report.broken.extend(left_out.iter().map(|why| Place { file: String::new(), line: 0, why: why.clone() }));
     report.corpus = if report.complete { digest(&done.files) } else { None };
-    Ok(report)
 }
 
 /// Whether a mark is a reason to take a document out.

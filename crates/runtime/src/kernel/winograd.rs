@@ -216,9 +216,7 @@ fn product<S: Simd, const T: usize, const U: usize>(
     let window = Window { pixel: depth, rows: 1, row: 0, runs: 1, run: 0, length: depth };
     let acc = accumulate::<S, T, U>(simd, [[simd.splat_f32s(0.0); U]; T], x, &window, weights);
     let (m, _) = m.as_chunks_mut::<U>();
-    for t in 0..T {
-        m[t] = acc[t];
-    }
+    m[..T].copy_from_slice(&acc);
     T
 }
 

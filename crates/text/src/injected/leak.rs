@@ -49,7 +49,7 @@ impl Prompt {
         Self { runs }
     }
 
-    /// What `reply` repeats, when it is as long as [`WORDS_MIN`] or as much as [`SHARE_MIN`]. Codes that [`hidden`]
+    /// What `reply` repeats, when it is as long as `WORDS_MIN` or as much as `SHARE_MIN`. Codes that [`hidden`]
     /// reads are read.
     pub fn leak(&self, reply: &str) -> Option<Leak> {
         let view = hidden::view(reply);

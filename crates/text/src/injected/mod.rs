@@ -1,8 +1,8 @@
 //! Orders to a model, hidden in text that the model should only read.
 //!
-//! [`find`] reads the [`View`](crate::hidden::View) of a text: what a model reads once invisible characters are gone
+//! [`find`] reads the [`View`] of a text: what a model reads once invisible characters are gone
 //! and look-alike letters are folded. Three things speak: the trained running sums of [`Model`], structural rules
-//! (chat delimiters, links and images that carry data out), and instructions inside what [`hidden`](crate::hidden)
+//! (chat delimiters, links and images that carry data out), and instructions inside what [`hidden`]
 //! decoded. Who wrote the text decides what counts: a user may ask for a poem, a discharge letter may not.
 
 mod canary;

@@ -154,7 +154,7 @@ impl Lexicon {
         (hash.wrapping_mul(0x9e37_79b1) >> 14) as usize
     }
 
-    /// What is known of the word with this hash ([`hash_word`]).
+    /// What is known of the word with this hash (`hash_word`).
     pub fn get(&self, hash: u32) -> Entry {
         let mut at = Self::first(hash);
         loop {

@@ -1,8 +1,8 @@
 //! Protected health information in English clinical text: the eighteen identifiers of the Safe Harbor method
 //! (45 CFR 164.514(b)(2)(i)).
 //!
-//! Three steps over one tokenisation. [Rules](rules) take what has a form, a check digit or a word before it (dates,
-//! telephone, record numbers, addresses of machines). A [tagger] decides in context about names, places, dates without
+//! Three steps over one tokenisation. Rules take what has a form, a check digit or a word before it (dates,
+//! telephone, record numbers, addresses of machines). A tagger decides in context about names, places, dates without
 //! a year and codes without a cue. Last, a name that was found surely is found again wherever it stands in the same
 //! piece of the text. Drugs, diseases, doses, units and eponyms are told from names by the words around them.
 //!

@@ -193,8 +193,13 @@ pub(super) fn understand(raw: &Raw, form: Form, field: Option<&str>) -> Result<D
     if form == Form::Text {
         return Ok(Document { text: text.to_owned(), source: None });
     }
-    let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}'))
-        .map_err(|e| format!("no JSON, at column {}", e.column()))?;
+    let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| {
+        if e.is_eof() {
+            "no JSON: it ends too early".to_owned()
+        } else {
+            format!("no JSON, at column {}", e.column())
+        }
+    })?;
     let Value::Object(fields) = &value else { return Err("JSON, but no object".to_owned()) };
     let source = SOURCE_FIELDS.iter().find_map(|f| fields.get(*f)?.as_str()).map(str::to_owned);
     let text = match field {
@@ -286,7 +291,8 @@ mod tests {
         assert_eq!(read(r#"{"question":"q","answer":["a","b"]}"#, None).unwrap().text.lines().count(), 3);
         assert_eq!(read(r#"{"note":"n","text":"t"}"#, Some("note")).unwrap().text, "n");
         assert!(read(r#"{"text":"t"}"#, Some("note")).unwrap_err().contains("--field"));
-        assert!(read(r#"{"text":"#, None).unwrap_err().contains("column"));
+        assert!(read(r#"{"text":"#, None).unwrap_err().contains("too early"));
+        assert!(read(r#"{"text":}"#, None).unwrap_err().contains("column 9"));
         assert!(read("[1]", None).is_err() && read(r#"{"n":1}"#, None).is_err());
         let broken = Raw { line: 4, bytes: vec![b'{', 0xff], cut: false };
         assert_eq!(understand(&broken, Form::Lines, None).unwrap_err(), "no UTF-8 from byte 1 on");

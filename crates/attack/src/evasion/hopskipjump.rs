@@ -137,7 +137,8 @@ impl WithLabels for HopSkipJump {
             }
             self.estimate(model, &mut asker, task, &mut going, queries)?;
             match task.ball.norm {
-                Norm::L2 => around_start(model, &mut asker, task, &mut going)?,
+                // With noise a place may have slid to the other side: the step leads out again, the half circle would not.
+                Norm::L2 if !asker.blurs() => around_start(model, &mut asker, task, &mut going)?,
                 _ => step(model, &mut asker, task, &mut going)?,
             }
             drop(going);
@@ -344,10 +345,11 @@ fn around_start(
         asker.labels(model)?;
         for (n, (low, high)) in ends.iter_mut().enumerate() {
             let middle = f64::midpoint(*low, *high);
-            if asker.broken(n) == Some(true) {
-                *low = middle;
-            } else {
-                *high = middle;
+            match asker.broken(n) {
+                Some(true) => *low = middle,
+                Some(false) => *high = middle,
+                // Refused: the same angle is asked again.
+                None => {}
             }
         }
     }

@@ -16,6 +16,8 @@ mod lexicon;
 mod linker;
 mod shipped;
 
+#[doc(hidden)]
+pub use claims::training;
 pub use claims::{CLAIMS_MAX, Claim, ClaimKind, Context, Ground, Knowledge, Verdict};
 pub use error::GraphError;
 pub use formulary::FormularyReader;

@@ -4,9 +4,11 @@
 #![expect(clippy::print_stdout, reason = "a program that prints figures")]
 
 mod data;
+mod later_voices;
 mod phrasings;
 mod speed;
 mod statements;
+mod voices;
 
 use knowledge::{FormularyReader, Graph, GraphError, GraphWriter, Knowledge};
 
@@ -34,9 +36,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     let show = std::env::args().nth(1);
     let pairs = data::pairs();
+    if std::env::args().nth(2).is_some_and(|only| only == "voices") {
+        statements::voices(&core, &pairs, show.as_deref());
+        return Ok(());
+    }
+    if std::env::args().nth(2).is_some_and(|only| only == "texts") {
+        data::texts(&core, show.as_deref());
+        return Ok(());
+    }
     statements::physicians(&bare, &pairs, "sheets only, physicians' pairs unseen");
     statements::physicians(&core, &pairs, "core with the physicians' pairs");
     statements::known(&core, &pairs, show.as_deref());
+    statements::voices(&core, &pairs, show.as_deref());
     statements::doses(&core, show.as_deref());
     data::texts(&core, show.as_deref());
     speed::report(&core);

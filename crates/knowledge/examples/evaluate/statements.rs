@@ -2,7 +2,9 @@
 
 use knowledge::{Claim, ClaimKind, EdgeKind, Knowledge, NodeKind, Severity, Verdict};
 
+use crate::later_voices::FOURTH;
 use crate::phrasings::{AGAINST, APART, DENIES, SAFE, TOGETHER, TREATS};
+use crate::voices::{FIRST, SECOND, THIRD, Voice};
 
 type Core = Knowledge<Vec<u8>>;
 
@@ -163,6 +165,56 @@ pub fn known(core: &Core, pairs: &[(String, String, String)], show: Option<&str>
             per_cent(wrong, truths),
         );
     }
+}
+
+/// False and true statements about pairs that the graph knows, as other people say them. Each phrasing gets every third pair.
+pub fn voices(core: &Core, pairs: &[(String, String, String)], show: Option<&str>) {
+    println!(
+        "\n## Statements in other people's words\n| set | voice | false: n | contradicted | supported | true: n | contradicted | supported |\n|---|---|---|---|---|---|---|---|"
+    );
+    for (set, voices) in
+        [("first", &FIRST[..]), ("second", &SECOND[..]), ("third", &THIRD[..]), ("fourth", &FOURTH[..])]
+    {
+        for voice in voices {
+            let [lies, truths] = voice_counts(core, pairs, voice, show);
+            let (n, m): (usize, usize) = (lies.iter().sum(), truths.iter().sum());
+            println!(
+                "| {set} | {} | {n} | {:.1} % | {:.1} % | {m} | {:.2} % | {:.1} % |",
+                voice.name,
+                per_cent(lies[1], n),
+                per_cent(lies[0], n),
+                per_cent(truths[1], m),
+                per_cent(truths[0], m)
+            );
+        }
+    }
+}
+
+/// Verdicts on the false and on the true statements of a voice.
+fn voice_counts(
+    core: &Core,
+    pairs: &[(String, String, String)],
+    voice: &'static Voice,
+    show: Option<&str>,
+) -> [[usize; 3]; 2] {
+    let mut out = [[0; 3]; 2];
+    ask(core, pairs, |row, asked| {
+        let phrasings = match row {
+            0 | 1 => voice.denies,
+            2 | 5 | 6 => voice.treats,
+            3 => voice.safe,
+            4 => voice.together,
+            7 => voice.against,
+            _ => voice.apart,
+        };
+        let asked = Asked { phrasings, seen: phrasings.len(), all_seen: phrasings.len(), ..*asked };
+        let counts = asked.count(core, row, "seen", show);
+        let sum = &mut out[usize::from(!asked.is_false)];
+        for (sum, count) in sum.iter_mut().zip(counts) {
+            *sum += count;
+        }
+    });
+    out
 }
 
 /// Doses within the label, ten times the maximum, and micrograms for milligrams.

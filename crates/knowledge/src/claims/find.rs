@@ -7,7 +7,7 @@ use super::myths::Myths;
 use super::sentence::sentences;
 use super::spoken::{DIRECT_BYTES, Sentence, is_condition, is_drug};
 use super::stance::{Relation, Said, Stance};
-use super::{Claim, ClaimKind, Ground, Verdict};
+use super::{Claim, ClaimKind, Ground, Verdict, statistic};
 use crate::dose;
 use crate::error::GraphError;
 use crate::graph::{Graph, NodeId};
@@ -23,6 +23,24 @@ const PRONOUN_BYTES: usize = 14;
 
 /// Most claims that one text gives; a longer text is read in parts by the caller.
 pub const CLAIMS_MAX: usize = 100_000;
+
+/// What a stance rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// The cues, whose reading may be too loose to contradict anything.
+    Cues,
+    /// The statistic, which is sure.
+    Statistic,
+    /// The cues, but the statistic sees nothing said.
+    Neither,
+}
+
+/// So sure (in thousandths) the statistic must be where the cues are silent.
+const SURE: u16 = 720;
+/// So sure it must be to overrule the cues.
+const OVERRULES: u16 = 850;
+/// Below this the statistic does not see said what the cues read.
+const NOTHING: u16 = 120;
 
 /// A graph ready to be asked about texts.
 #[derive(Clone, Debug)]
@@ -133,16 +151,68 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
     ) {
         let (first, second) =
             if drug.start < condition.start { (drug, condition) } else { (condition, drug) };
-        if s.is_compared(drug)
-            || s.is_absent(condition)
-            || s.is_bodily(drug)
-            || s.belongs_to_another(first, second)
-        {
+        if s.is_compared(drug) || s.is_absent(condition) || s.is_bodily(drug) {
             return;
         }
         let said = Said { text: s.text, cues: &s.cues, names: &s.names };
-        if let Some(stance) = said.stance(s.place(first), s.place(second)) {
-            self.push(s, drug.node, condition.node, stance, (first.start, second.end), question, out);
+        let stance = said.stance(s.place(first), s.place(second));
+        let cue = stance.filter(|_| !s.belongs_to_another(first, second));
+        let read = self.backed(s, (drug, condition), (first, second), stance, cue, question);
+        if let Some((stance, trust)) = read {
+            let place = (first.start, second.end);
+            self.push(s, drug.node, condition.node, stance, trust, place, question, out);
+        }
+    }
+
+    /// The cues' stance, or where these are silent or misled, the stance of the statistic. It is asked only where a statement could
+    /// contradict the graph.
+    fn backed(
+        &self,
+        s: &Sentence<'_>,
+        (drug, condition): (&Mention, &Mention),
+        (first, second): (&Mention, &Mention),
+        stance: Option<Stance>,
+        cue: Option<Stance>,
+        question: bool,
+    ) -> Option<(Stance, Trust)> {
+        let plain = |holds| Stance { relation: Relation::Suits, holds, against_word: false, care: false };
+        let is_false = |holds| {
+            let answer = judge::condition(&self.graph, drug.node, condition.node, plain(holds));
+            answer.verdict == Verdict::Contradicted
+        };
+        let by_cues = cue.map(|stance| (stance, Trust::Cues));
+        let (for_is_false, against_is_false) = (is_false(true), is_false(false));
+        if question || !for_is_false && !against_is_false {
+            return by_cues;
+        }
+        let slots = s.slots(first, second, stance);
+        let odds = statistic::odds(statistic::Question::Condition, &slots);
+        let bar = if cue.is_some() { OVERRULES } else { SURE };
+        let lie = if for_is_false && odds.for_it >= bar {
+            Some(true)
+        } else if against_is_false && odds.against >= bar && !s.is_careful() {
+            Some(false)
+        } else {
+            None
+        };
+        match lie {
+            Some(holds) if !s.is_open_to_doubt((first.start, second.end)) => {
+                let agrees = cue.filter(|c| c.relation == Relation::Suits && c.holds == holds);
+                let against_word = agrees.map_or(!holds, |c| c.against_word);
+                Some((Stance { against_word, ..plain(holds) }, Trust::Statistic))
+            }
+            None if !slots.is_empty() => by_cues.map(|(stance, trust)| {
+                let lies = if stance.holds { for_is_false } else { against_is_false };
+                let other = if stance.holds { odds.against } else { odds.for_it };
+                if stance.relation == Relation::Suits && lies && other >= OVERRULES {
+                    (Stance { against_word: stance.holds, ..plain(!stance.holds) }, Trust::Cues)
+                } else if lies && (if stance.holds { odds.for_it } else { odds.against }) < NOTHING {
+                    (stance, Trust::Neither)
+                } else {
+                    (stance, trust)
+                }
+            }),
+            _ => by_cues,
         }
     }
 
@@ -160,7 +230,8 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
                 (place, (pronoun.start, pronoun.start + 2))
             };
             if let Some(stance) = said.stance(first, second) {
-                self.push(s, drug, condition.node, stance, (s.at + first.0, s.at + second.1), question, out);
+                let place = (s.at + first.0, s.at + second.1);
+                self.push(s, drug, condition.node, stance, Trust::Cues, place, question, out);
             }
         }
     }
@@ -172,13 +243,19 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
         drug: NodeId,
         condition: NodeId,
         stance: Stance,
+        trust: Trust,
         place: (usize, usize),
         question: bool,
         out: &mut Vec<Claim>,
     ) {
         let answer = judge::condition(&self.graph, drug, condition, stance);
         let context = s.context(place, !stance.holds, question);
-        let open = context.family || question || s.is_loose(place, &stance, &answer);
+        let doubted = match trust {
+            Trust::Cues => s.is_loose(place, &stance, &answer),
+            Trust::Statistic => false,
+            Trust::Neither => answer.verdict == Verdict::Contradicted,
+        };
+        let open = context.family || question || doubted;
         let judge::Answer { verdict, ground, .. } = if open { judge::Answer::OPEN } else { answer };
         let kind = match stance.relation {
             Relation::Causes => ClaimKind::Causes,
@@ -221,13 +298,18 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
         let judged =
             s.within(one.end, other.start).any(|c| is_judging(s.slice(s.at + c.start, s.at + c.end)));
         let alternatives = joint.trim_matches([' ', ')']) == "or";
-        if listed || alternatives || !(s.cues.iter().any(|c| speaks(&c)) || safe && (joined || judged)) {
+        if listed || alternatives {
             return;
         }
         let said = Said { text: s.text, cues: &s.cues, names: &s.names };
+        let stance = said.stance(s.place(one), s.place(other));
+        let odds = if question { None } else { self.odds_together(s, one, other, stance) };
+        let sure = odds.is_some_and(|o| o.for_it >= SURE) && !s.is_open_to_doubt((one.start, other.end));
+        if !(sure || s.cues.iter().any(|c| speaks(&c)) || safe && (joined || judged)) {
+            return;
+        }
         let interacts = s.cues.iter().any(|c| c.cue == Cue::Interact);
-        let stance =
-            said.stance(s.place(one), s.place(other)).or_else(|| said.stance(s.place(one), s.place(one)));
+        let stance = stance.or_else(|| said.stance(s.place(one), s.place(one)));
         let denied = s.cues.iter().any(|c| matches!(c.cue, Cue::Not | Cue::Deny));
         let against = s.cues.iter().any(|c| matches!(c.cue, Cue::Against | Cue::Cause));
         let go = if interacts {
@@ -235,6 +317,7 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
         } else {
             stance.is_none_or(|st| st.holds && st.relation == Relation::Suits) && (denied || !against)
         };
+        let go = sure || go && odds.is_none_or(|o| o.against < SURE);
         let (verdict, ground) = judge::together(&self.graph, one.node, other.node, go);
         let context = s.context((one.start, other.end), !go, question);
         let (verdict, ground) =
@@ -250,6 +333,18 @@ impl<B: AsRef<[u8]>> Knowledge<B> {
             verdict,
             ground,
         });
+    }
+
+    /// What the statistic says of two drugs that must not be combined; of others it is not asked.
+    fn odds_together(
+        &self,
+        s: &Sentence<'_>,
+        one: &Mention,
+        other: &Mention,
+        stance: Option<Stance>,
+    ) -> Option<statistic::Odds> {
+        let is_severe = judge::together(&self.graph, one.node, other.node, true).0 == Verdict::Contradicted;
+        is_severe.then(|| statistic::odds(statistic::Question::Together, &s.slots(one, other, stance)))
     }
 
     fn doses(&self, s: &Sentence<'_>, out: &mut Vec<Claim>) {

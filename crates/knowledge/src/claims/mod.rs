@@ -13,6 +13,9 @@ mod myths;
 mod sentence;
 mod spoken;
 mod stance;
+mod statistic;
+pub mod training;
+mod words;
 
 pub use find::{CLAIMS_MAX, Knowledge};
 

@@ -3,7 +3,7 @@
 use super::cues::{Cue, CueHit};
 use super::judge;
 use super::stance::{Relation, Stance};
-use super::{Context, Verdict};
+use super::{Context, Verdict, statistic, words};
 use crate::dose;
 use crate::graph::NodeId;
 use crate::kind::{EdgeKind, NodeKind};
@@ -115,7 +115,9 @@ impl Sentence<'_> {
         if denies && (told && !rule || special || only_comma) {
             return true;
         }
-        if stance.relation == Relation::Causes && (denies && !self.is_causal(between) || has(Cue::Body)) {
+        if stance.relation == Relation::Causes
+            && (denies && !(self.is_causal(between) && self.opens_a_clause(place.0)) || has(Cue::Body))
+        {
             return true;
         }
         let drugs = self.mentions.iter().filter(|m| is_drug(m.kind)).count();
@@ -131,6 +133,14 @@ impl Sentence<'_> {
         between.len() <= DIRECT_BYTES
             && !between.contains(',')
             && ["cause", "lead", "induce", "trigger", "result"].iter().any(|w| between.contains(w))
+    }
+
+    /// At most a few words stand before a place in its part of the sentence, so that a name there is what it speaks of.
+    fn opens_a_clause(&self, place: usize) -> bool {
+        let before = self.text.get(..place.saturating_sub(self.at)).unwrap_or_default();
+        let clause = before.rsplit([',', ';', ':', '(']).next().unwrap_or_default();
+        let clause = clause.rsplit(" that ").next().unwrap_or_default();
+        clause.split_whitespace().count() <= 3
     }
 
     /// Little stands between the two names beside cues, names and small words.
@@ -160,6 +170,70 @@ impl Sentence<'_> {
             free += usize::from(!SMALL_WORDS.split_whitespace().any(|w| w == lower || w == singular));
         }
         free <= DIRECT_WORDS
+    }
+
+    /// Words of care stand there: `with caution`, `only if`.
+    pub(super) fn is_careful(&self) -> bool {
+        self.cues.iter().any(|c| c.cue == Cue::Care)
+    }
+
+    /// Told of one person, under study, or about something in between: what the statistic reads there contradicts nothing.
+    pub(super) fn is_open_to_doubt(&self, place: (usize, usize)) -> bool {
+        let between = self.slice(place.0, place.1);
+        let lower = self.text.to_lowercase();
+        let one = [
+            "year-old",
+            "year old",
+            "the patient ",
+            "this patient",
+            "patient's",
+            "patient is",
+            "patient was",
+            "patient has",
+        ];
+        let told = one.iter().any(|w| lower.contains(w))
+            || self.cues.iter().any(|c| {
+                c.cue == Cue::Story
+                    && [
+                        "he",
+                        "she",
+                        "his",
+                        "her",
+                        "him",
+                        "mr",
+                        "mrs",
+                        "ms",
+                        "admitted",
+                        "presented",
+                        "denies",
+                    ]
+                    .contains(&lower.get(c.start..c.end).unwrap_or_default())
+            });
+        told || between.contains(['\n', '%', '['])
+            || self.cues.iter().any(|c| matches!(c.cue, Cue::Study | Cue::Child))
+    }
+
+    /// Features of the sentence around two names, for the statistic; empty when they are too far apart.
+    pub(super) fn slots(&self, one: &Mention, two: &Mention, cue: Option<Stance>) -> Vec<u32> {
+        let asked_first = if is_drug(one.kind) { words::FIRST } else { words::SECOND };
+        let asked_second = if asked_first == words::FIRST { words::SECOND } else { words::FIRST };
+        let class = |m: &Mention| match m.start {
+            start if start == one.start => asked_first,
+            start if start == two.start => asked_second,
+            _ if is_drug(m.kind) => words::OTHER_DRUG,
+            _ => words::OTHER_CONDITION,
+        };
+        let names: Vec<words::Named> = self
+            .mentions
+            .iter()
+            .map(|m| {
+                let (start, end) = self.place(m);
+                words::Named { start, end, class: class(m) }
+            })
+            .collect();
+        let mut out = Vec::new();
+        statistic::features(self.text, &names, cue, &mut out);
+        out
     }
 
     /// Directly behind `rather than`, `over`, `compared with`.

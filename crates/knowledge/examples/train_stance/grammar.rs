@@ -1,0 +1,308 @@
+//! Sentences about two names, made of parts. `X` is the drug, `D` the condition or the second drug, `Y` another drug, `C` another
+//! condition; words in braces are slots. Every template is a family: cross-validation leaves whole families out.
+
+/// What a sentence says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    Nothing,
+    For,
+    Against,
+}
+
+/// Templates that say one thing.
+pub struct Group {
+    pub says: Says,
+    /// `It is a myth that …` may be put before them and turns them round.
+    pub turns: bool,
+    pub templates: &'static str,
+}
+
+/// Slots, each with what may stand there.
+pub const SLOTS: &[(&str, &str)] = &[
+    (
+        "p",
+        "patients with D|people with D|anyone with D|someone with D|a person with D|individuals with D|adults with D|patients who have D|people who have D|those with D|those suffering from D|people living with D|patients diagnosed with D|folks with D|D patients|D sufferers|people suffering from D|a patient with D|subjects with D|women with D|men with D|older adults with D|anybody who has D|everyone with D|any patient with D",
+    ),
+    (
+        "in",
+        "in D|for D|in patients with D|in people with D|for people with D|when it comes to D|in the setting of D|in the presence of D|if you have D|in cases of D|in someone with D|as far as D is concerned|for the treatment of D|in the treatment of D|in the management of D|in treating D|for treating D|against D|for managing D|when you have D|in adults with D|for patients with D|in D patients|with D|for my D|for your D|as a treatment for D|as a therapy for D|in those with D|for anyone with D|when treating D|if D is present",
+    ),
+    (
+        "with",
+        "in D|in patients with D|in people with D|in the presence of D|in the setting of D|with D|if you have D|when you have D|for people with D|in someone with D|for anyone with D|in those with D|in D patients|in adults with D|in patients who have D|when D is present|if the patient has D|for patients with D|in individuals with D|in case of D|if you suffer from D|with a history of D|in anyone who has D|where there is D|in subjects with D",
+    ),
+    (
+        "despite",
+        "despite D|even with D|in spite of D|regardless of D|even in D|even if you have D|even when D is present|notwithstanding D|even in patients with D|irrespective of D|no matter the D",
+    ),
+    (
+        "treat",
+        "treat|manage|control|help|relieve|improve|ease|cure|alleviate|fix|combat|fight|reduce|tackle|handle|address|resolve|heal|calm|lessen|soothe|beat|stop|suppress|reverse|stabilise|stabilize|ameliorate|benefit|touch|clear|tame|correct|settle|do anything for|do something about|make a dent in|get rid of|bring down|keep in check|take care of|help with|work for|work against|work in|act on|be of help in|change the course of|lead to improvement in|relieve symptoms of|improve outcomes in|put a stop to|have an effect on|have any effect on|have an impact on",
+    ),
+    (
+        "treats",
+        "treats|manages|controls|helps|relieves|improves|eases|cures|alleviates|fixes|combats|fights|reduces|tackles|handles|addresses|resolves|heals|calms|lessens|soothes|beats|suppresses|reverses|stabilises|stabilizes|ameliorates|benefits|clears|tames|corrects|settles|gets rid of|brings down|keeps in check|takes care of|helps with|works for|works against|works in|works well in|acts on|works wonders for|relieves symptoms of|improves outcomes in|does wonders for|does the job in|does the trick for|is known to help|has a clear effect on|takes the edge off",
+    ),
+    (
+        "worsens",
+        "worsens|aggravates|exacerbates|inflames|makes worse|complicates|fuels|intensifies|can trigger a crisis in|can bring on deterioration of|harms patients with|hurts people with|endangers people with|can kill people with|can be fatal in|poisons patients with|damages patients with|adds to|may worsen|can worsen|may exacerbate|may aggravate|can aggravate|often worsens|is known to worsen|only worsens|leads to worsening of|causes deterioration of|accelerates|feeds|puts lives at risk in|causes harm in",
+    ),
+    (
+        "good",
+        "effective|useful|helpful|beneficial|valuable|efficacious|highly effective|very effective|of great value|of benefit|clearly helpful|worthwhile|a success|reliable|potent|powerful|very useful|quite effective|proven|successful|of proven benefit|superb|excellent|great|brilliant|terrific|fantastic|outstanding|clinically effective|active",
+    ),
+    (
+        "bad",
+        "useless|ineffective|pointless|worthless|futile|of no use|of no value|of no benefit|of no help|without effect|without benefit|without value|a waste of time|a waste of money|totally useless|utterly useless|completely ineffective|powerless|no better than placebo|no better than a sugar pill|no better than water|a dead end|a flop|a dud|a joke|a scam|junk|garbage|rubbish|snake oil|quackery|inert|inactive|inefficacious|devoid of effect|devoid of benefit|lacking in efficacy|unhelpful|fruitless|not worth it|as good as nothing|nothing but a placebo|a placebo at best|not the answer|the wrong tool|the wrong choice|a mistake|inferior to placebo|a bad idea|money down the drain|of little use|a lost cause|a hopeless choice",
+    ),
+    (
+        "safe",
+        "safe|harmless|fine|well tolerated|perfectly safe|completely safe|totally fine|entirely safe|ok|okay|all right|acceptable|appropriate|suitable|permissible|reasonable|risk free|without risk|of no concern|not a problem|not an issue|no problem|no issue|unproblematic|a safe choice|a safe option|a good option|a great choice|an excellent choice|compatible|free of risk|quite safe|generally safe|considered safe|regarded as safe|known to be safe|allowed|permitted|nothing to worry about|the safest option|unlikely to cause harm|good to go|ideal|just fine|absolutely fine|innocuous",
+    ),
+    (
+        "danger",
+        "dangerous|harmful|unsafe|hazardous|risky|contraindicated|deadly|lethal|life-threatening|fatal|toxic|to be avoided|off limits|forbidden|prohibited|not safe|not advised|not recommended|not advisable|inadvisable|a bad idea|a terrible idea|a no-go|a hard no|out of the question|off the table|unacceptable|detrimental|deleterious|poison|a recipe for disaster|reckless|irresponsible|inappropriate|unsuitable|unwise|not an option|not allowed|strictly forbidden|absolutely contraindicated|playing with fire|perilous|a threat to life|asking for trouble|ill-advised|a danger|potentially fatal|extremely dangerous|not suitable|ruled out|bad news|malpractice|injurious",
+    ),
+    (
+        "therapy",
+        "treatment|therapy|medication|drug|medicine|option|choice|remedy|agent|treatment option|first-line treatment|first-line agent|drug of choice|treatment of choice|standard treatment|mainstay|cornerstone|answer|solution|standard therapy|initial therapy|approach|pick|go-to drug|workhorse|backbone|accepted treatment|established therapy|approved treatment|recommended treatment|proven remedy|effective treatment|best treatment|preferred agent|preferred option|gold standard",
+    ),
+    (
+        "benefit",
+        "benefit|effect|role|use|value|place|efficacy|utility|activity|usefulness|merit|therapeutic value|therapeutic effect|clinical benefit|advantage|upside|impact|influence|measurable effect|meaningful benefit|part to play|relevance|power|gain|help|relief|proven benefit|indication|success|business",
+    ),
+    (
+        "risk",
+        "risk|danger|harm|concern|problem|issue|worry|hazard|trouble|contraindication|objection|restriction|downside|drawback|extra risk|added risk|additional risk|increased risk|threat|limitation|particular risk|safety concern|warning|special precaution|reason for concern|reason to avoid it|red flag|adverse effect|side effect|cause for alarm|reason to worry|danger at all|harm whatsoever",
+    ),
+    (
+        "risks",
+        "risks|dangers|concerns|problems|issues|worries|hazards|contraindications|objections|restrictions|downsides|drawbacks|safety concerns|warnings|precautions|complications|side effects|limitations|known risks|adverse events|safety issues",
+    ),
+    (
+        "give",
+        "give|use|prescribe|start|administer|recommend|offer|order|try|employ|initiate|choose|select|dispense|continue|add|take|go with|suggest|rely on|reach for|consider|utilize",
+    ),
+    (
+        "given",
+        "given|used|prescribed|started|administered|recommended|offered|tried|employed|initiated|chosen|continued|taken|dispensed|ordered|utilized|considered|introduced|put to use",
+    ),
+    (
+        "giving",
+        "giving|using|prescribing|starting|administering|recommending|offering|trying|employing|initiating|choosing|taking|continuing|adding|relying on|treating with|the use of|use of|therapy with|treatment with|prescription of",
+    ),
+    (
+        "avoid",
+        "avoid|skip|stay away from|steer clear of|keep away from|refrain from|abstain from|stop|do not use|never use|don't take|never take|do not give|do not prescribe|discontinue|withhold|hold|shun|ditch|drop|say no to|forget about|pass on|omit|leave out|be wary of|do not start|quit|do not touch|forgo|advise against|recommend against|decide against",
+    ),
+    (
+        "avoided",
+        "avoided|withheld|stopped|discontinued|omitted|abandoned|discouraged|banned|forbidden|shunned|ruled out|held|withdrawn|rejected|left out|dropped|skipped|prohibited|dismissed",
+    ),
+    (
+        "should",
+        "should|must|ought to|need to|have to|are advised to|would do well to|are told to|are urged to|had better|shall|always should",
+    ),
+    (
+        "can",
+        "can|may|could|can safely|may safely|can certainly|are able to|are free to|can go ahead and|can still|can confidently|may freely|can readily|might as well",
+    ),
+    (
+        "very",
+        "really|simply|just|totally|clearly|absolutely|generally|basically|certainly|actually|obviously|definitely|in fact|usually|still|indeed|undoubtedly|in general|always|truly|plainly",
+    ),
+    (
+        "experts",
+        "experts|doctors|physicians|clinicians|guidelines|specialists|most guidelines|pharmacists|cardiologists|the guidelines|all guidelines|current guidelines|medical societies|researchers|we|most doctors|many physicians|the authorities|the label|authorities|practitioners",
+    ),
+    (
+        "shows",
+        "show|showed|have shown|demonstrate|demonstrated|found|indicate|confirm|have confirmed|prove|have proven|suggest|reveal|establish|conclude",
+    ),
+    (
+        "studies",
+        "studies|trials|randomized trials|clinical trials|meta-analyses|the data|large studies|controlled trials|several studies|research papers|the findings|systematic reviews|numerous studies|our data|the results",
+    ),
+    (
+        "nobody",
+        "nobody|no one|no patient|no person|none of the people|not a single patient|not one patient|no doctor|no sane person|no human being",
+    ),
+    (
+        "why",
+        "it does nothing|it is {bad}|it's {bad}|it does not work|it doesn't work|it has {no} {benefit}|it has been shown not to work|it is proven not to work|there is no evidence for it|it only makes things worse|it's {danger}|it can kill you|it won't help|it simply does not help|it isn't meant for that|it was never shown to be {good}|it has not been shown to be {good}|nothing supports it|it is the wrong {therapy}|it isn't for that|you will regret it|it is {danger}",
+    ),
+    (
+        "reason",
+        "because {why}|, {why}|since {why}|as {why}|: {why}|given lack of efficacy|given the lack of {benefit}|for lack of {benefit}|due to lack of {benefit}|because of the {risk}|due to the {risk}|given the {risks}|, {why}, period|. It is {bad}|when {why}|although {why}|, as {why}",
+    ),
+    (
+        "whyok",
+        "it works|it is {good}|it's {safe}|it is {safe}|nothing will happen|there is no {risk}|it helps|no problem|no big deal|it does no harm|nothing bad happens|it causes no {risks}|the {risk} is a myth|it has {no} {risks}|don't believe the hype|don't worry|there is nothing to fear|no worries|why worry|relax",
+    ),
+    (
+        "oldtold",
+        "I can't believe doctors still|why do doctors still|it is a shame that some|stop letting people|why would anyone|who on earth would|it is beyond me why doctors|some still|Big Pharma wants you to|why would you ever|it's crazy that people",
+    ),
+    (
+        "no",
+        "no|zero|not any|no real|no proven|no meaningful|little or no|absolutely no|no demonstrable|no discernible|no known|no clinical|virtually no|no measurable|hardly any|little",
+    ),
+];
+
+/// Neutral openings.
+pub const OPENINGS: &[&str] = &[
+    "It is well known that {s}",
+    "Studies show that {s}",
+    "Experts agree that {s}",
+    "My doctor said {s}",
+    "In my opinion {s}",
+    "Please note that {s}",
+    "According to guidelines, {s}",
+    "Fact: {s}",
+    "Bottom line: {s}",
+    "Honestly, {s}",
+    "Yes, {s}",
+    "No, {s}",
+    "Research shows that {s}",
+    "Remember that {s}",
+    "As a rule, {s}",
+    "In general, {s}",
+    "To be clear, {s}",
+    "In short, {s}",
+    "Note that {s}",
+    "I was told that {s}",
+    "Trust me, {s}",
+    "In conclusion, {s}",
+    "Overall, {s}",
+    "Current evidence shows that {s}",
+    "It is clear that {s}",
+    "There is strong evidence that {s}",
+    "We conclude that {s}",
+    "Keep in mind that {s}",
+    "Just so you know, {s}",
+    "As we all know, {s}",
+    "The truth is that {s}",
+    "Clinical experience teaches that {s}",
+    "It has been established that {s}",
+    "Doctors know that {s}",
+    "The label states that {s}",
+    "For the record, {s}",
+    "Simply put, {s}",
+    "Interestingly, {s}",
+    "Moreover, {s}",
+    "Importantly, {s}",
+    "PSA: {s}",
+    "Reminder: {s}",
+    "Listen: {s}",
+    "Your pharmacist will tell you that {s}",
+    "It should be emphasized that {s}",
+    "Everyone knows {s}",
+    "I have read that {s}",
+    "Good to know: {s}",
+    "It is important to understand that {s}",
+    "The consensus is that {s}",
+    "Conclusion: {s}",
+    "Assessment: {s}",
+    "Plan: {s}",
+    "Warning: {s}",
+    "Wake up: {s}",
+    "Hot take: {s}",
+    "Heads up, {s}",
+    "Good news: {s}",
+    "Unfortunately, {s}",
+    "Sadly, {s}",
+    "Counseled that {s}",
+    "Discussed that {s}",
+    "Explained that {s}",
+    "Per pharmacy, {s}",
+    "Per cardiology, {s}",
+    "FYI {s}",
+    "Look, {s}",
+    "My pharmacist said {s}",
+    "I learned that {s}",
+    "Surprisingly, {s}",
+    "Great question! {s}",
+    "Background: {s}",
+    "Results: {s}",
+    "We found that {s}",
+    "Our findings suggest that {s}",
+    "Literature shows {s}",
+    "They told me {s}",
+    "You're being lied to, {s}",
+    "Make no mistake, {s}",
+    "It turns out that {s}",
+    "From what I read {s}",
+    "As your assistant, I can tell you that {s}",
+    "The textbook says {s}",
+    "Consultants agreed that {s}",
+    "It is worth noting that {s}",
+    "In my experience {s}",
+    "While opinions differ, {s}",
+];
+
+/// Openings that take the rest back.
+pub const TURNING: &[&str] = &[
+    "It is a myth that {s}",
+    "It is not true that {s}",
+    "The claim that {s} is false",
+    "There is no evidence that {s}",
+    "It is a lie that {s}",
+    "I do not believe that {s}",
+    "It is a misconception that {s}",
+    "Nobody has ever shown that {s}",
+    "The idea that {s} is wrong",
+    "It is false to say that {s}",
+    "Do not believe anyone who says that {s}",
+    "The notion that {s} has been debunked",
+    "There is no proof that {s}",
+    "It is a common mistake to think that {s}",
+    "It is simply untrue that {s}",
+    "People wrongly believe that {s}",
+    "The belief that {s} is unfounded",
+    "It is nonsense that {s}",
+    "It is an old wives' tale that {s}",
+    "Studies have refuted that {s}",
+    "The rumor that {s} is baseless",
+    "No study has shown that {s}",
+    "Contrary to the hype, it is not the case that {s}",
+    "It is fake news that {s}",
+    "I doubt that {s}",
+    "It has been disproven that {s}",
+    "The theory that {s} does not hold up",
+    "Don't fall for the story that {s}",
+    "It's a misunderstanding that {s}",
+    "Science does not support the view that {s}",
+    "The often heard statement that {s} is made up",
+];
+
+/// Endings that change nothing.
+pub const ENDINGS: &[&str] = &[
+    ", period",
+    ", full stop",
+    ", trust me",
+    " according to the guidelines",
+    " in most cases",
+    " at any dose",
+    ", as many studies have shown",
+    " for most patients",
+    " at all",
+    ", no question about it",
+    " in clinical practice",
+    " in routine care",
+    ", in my experience",
+    " these days",
+    " nowadays",
+    ", believe me",
+    " in adults",
+    ", as everyone knows",
+    " and this is well documented",
+    " (see label)",
+    ", folks",
+    " under any circumstances",
+    " over the long term",
+    ", which is well established",
+    " on a daily basis",
+    ", according to my pharmacist",
+    " whatever the dose",
+    " as current evidence shows",
+];
